@@ -1,0 +1,206 @@
+"""What a chat session is, and the port behind which it is kept.
+
+A *turn* is one user message and the one reply to it. A turn is begun (its place under the response limit is taken and a
+lease says who is making the reply), then finished or given back. Nobody sees a turn that is not finished, so a client that
+goes away, a provider that fails or a process that is killed leaves a consistent session.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+__all__ = [
+    "Begun", "Expired", "Failed", "Finished", "InTheMaking", "KeyReused", "LimitReached", "Message", "Missing", "Replay",
+    "Reply", "Session", "SessionStore",
+    "StoreUnavailable", "Ticket",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A conversation of one user with one personality. Times are UTC-aware; responses_used counts finished turns."""
+
+    id: str
+    user_id: str
+    personality_id: str
+    response_limit: int
+    responses_used: int
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of the conversation as people see it. id of a reply: its turn's message_id; the question's: the same + "-q"."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    text: str
+    at: datetime
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A finished reply. tokens_in / tokens_out: what the provider counted, None when it did not say."""
+
+    text: str
+    provider: str
+    model: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """The right to make one reply. attempt: fencing number; only the newest attempt of a turn may finish it."""
+
+    session_id: str
+    message_id: str
+    key: str
+    attempt: int
+
+
+# --- what `begin` may answer ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The place is taken: make the reply, then `finish` or `give_back`. history: finished turns, oldest first, bounded."""
+
+    ticket: Ticket
+    session: Session
+    history: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """This key was answered before: here is the same answer. responses_used: as it was told with that answer."""
+
+    message_id: str
+    reply: Reply
+    responses_used: int
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InTheMaking:
+    """Somebody holds the lease on this key: look again soon. attempt: the attempt that is being made."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The attempt that was waited for failed; code and detail of its problem. Only told to who waited for it."""
+
+    status: int
+    code: str
+    detail: str
+    retry_after_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyReused:
+    """The key stands for another message of this session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitReached:
+    """Every place is taken or used."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """The session is over."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """There is no such session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The turn as it was stored."""
+
+    session: Session
+    responses_used: int
+
+
+Beginning = Begun | Replay | InTheMaking | Failed | KeyReused | LimitReached | Expired | Missing
+
+
+class SessionStore(Protocol):
+    """Where sessions live. Every method is atomic across processes that share the store.
+
+    `now` is an argument everywhere (UTC-aware); no store reads a clock. Raises `StoreUnavailable` when it cannot be reached
+    within its own deadline (5 s); nothing else leaks out of the library underneath.
+    """
+
+    name: str  # "sqlite" or "redis", as /health tells it
+
+    async def open(self) -> None:
+        """Connect and create what is missing; safe to call again after a failure."""
+
+    async def close(self) -> None:
+        """Finish what was promised, then let go."""
+
+    async def ping(self) -> float:
+        """Seconds of one round trip."""
+
+    async def create(self, session: Session, history: Sequence[Message] = ()) -> None:
+        """Store a new session, with the finished turns it had elsewhere (user and assistant alternate)."""
+
+    async def get(self, session_id: str) -> Session | None:
+        """The session, expired or not, until it is purged (24 h after its expiry)."""
+
+    async def delete(self, session_id: str) -> bool:
+        """Remove session and turns; False when there was none. A reply in the making then finishes into nothing."""
+
+    async def messages(self, session_id: str, *, after: str | None = None, limit: int = 100) -> tuple[Message, ...]:
+        """Finished turns as messages, oldest first, those after the message with id `after`."""
+
+    async def begin(
+        self, session_id: str, *, message_id: str, key: str, text: str, now: datetime, lease_s: float,
+        waited_for: int | None = None,
+    ) -> Beginning:  # fmt: skip
+        """Take a place for one reply.
+
+        Order of the decision: Missing, Expired, then by key (KeyReused, Replay, InTheMaking, Failed), then LimitReached,
+        then Begun. A turn counts against the limit while it is finished, or in the making under a lease that has not run
+        out. A key whose lease ran out, or whose attempt failed, is begun again with the next attempt number (and needs a
+        free place like any other), except for a caller that waited for just that attempt: it is told Failed.
+        message_id of a repeated attempt stays the one of the first.
+        """
+        ...
+
+    async def renew(self, ticket: Ticket, *, now: datetime, lease_s: float) -> bool:
+        """Hold the lease longer; False when it was lost to a later attempt."""
+
+    async def finish(self, ticket: Ticket, reply: Reply, *, now: datetime) -> Finished | None:
+        """Store the reply and count it; None when the ticket is no longer the newest or the session is gone."""
+
+    async def give_back(
+        self, ticket: Ticket, *, status: int, code: str, detail: str, retry_after_s: int | None = None
+    ) -> None:
+        """Free the place: the provider failed or the client went away. What is told to who waits for this attempt."""
+
+    async def purge(self, now: datetime) -> int:
+        """Drop what expired more than 24 h ago; how many sessions."""
+        ...
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store did not answer in time. retry_after_s: when to come again."""
+
+    def __init__(self, store: str, reason: str, retry_after_s: int = 5) -> None:
+        super().__init__(f"{store} is not available: {reason}")
+        self.store = store
+        self.reason = reason
+        self.retry_after_s = retry_after_s

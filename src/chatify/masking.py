@@ -1,0 +1,25 @@
+"""Hide what must never be shown: one function that every message about somebody's values goes through."""
+
+import re
+
+__all__ = ["mask", "mask_url"]
+
+# Each pattern is linear: bounded classes, no nested repetition, so hostile text cannot make it slow.
+_USERINFO = re.compile(r"(?<=://)[^/?#\s@\"']*@")
+_QUERY = re.compile(r"([?&][\w.-]{1,64}=)[^&#\s\"']+")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
+_TOKEN = re.compile(r"(?=[\w-]*\d)[\w-]{20,}|\b(?:sk|rk|pk|rnd|ghp|xox[bp])[-_][\w-]{6,}")
+_PEM = re.compile(r"-----BEGIN [^-]{1,40}-----.*", re.DOTALL)
+
+
+def mask_url(url: str) -> str:
+    """A URL without user, password and query values; what cannot be parsed is masked as text."""
+    return _QUERY.sub(r"\1***", _USERINFO.sub("***@", url))
+
+
+def mask(text: str, limit: int = 80) -> str:
+    """`text` for a person to read, at most `limit` characters, with everything that looks like a secret replaced."""
+    shown = _PEM.sub("***", text)
+    shown = _BEARER.sub(r"\1 ***", mask_url(shown))
+    shown = _TOKEN.sub("***", shown)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
