@@ -1,0 +1,95 @@
+"""Run every benchmark beside its floor and write what came out, with machine and versions, to bench/RESULTS.md.
+
+python bench/run.py                 all of them, in short
+python bench/run.py --full          in full, as RESULTS.md is made
+python bench/run.py keepalive       only some
+"""
+
+import argparse
+import ast
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+PACKAGES = (
+    "uvicorn",
+    "fastapi",
+    "starlette",
+    "websockets",
+    "uvloop",
+    "httptools",
+    "openai",
+    "firebase_admin",
+    "redis",
+    "aiohttp",
+)
+LONGEST_S = 1800
+
+
+def benchmarks() -> dict[str, Path]:
+    """Every script here but this one: name -> path."""
+    return {
+        path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem != "run" and not path.stem.startswith("_")
+    }
+
+
+def first_line(path: Path) -> str:
+    """What the script says it measures."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or path.stem).splitlines()[0]
+
+
+def machine() -> str:
+    """Cores, memory and versions, in one paragraph."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return (
+        f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}; {versions}."
+    )
+
+
+def main() -> int:
+    """Run, show as it goes, then write."""
+    known = benchmarks()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
+    parser.add_argument("--full", action="store_true", help="the full sizes and all rounds; also writes RESULTS.md")
+    options = parser.parse_args()
+    unknown = set(options.only) - set(known)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+
+    sections, failed = [], []
+    for name in options.only or known:
+        print(f"\n== {name}: {first_line(known[name])}", flush=True)
+        command = [sys.executable, str(known[name]), *([] if options.full else ["--quick"])]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+        if process.wait(LONGEST_S) != 0:
+            failed.append(name)
+        sections.append(f"## {name}\n\n{first_line(known[name])}\n\n```text\n{''.join(lines).strip()}\n```\n")
+    if options.full and not options.only and not failed:
+        today = datetime.datetime.now(datetime.UTC).date()
+        head = (
+            f"# Results\n\nMade by `python bench/run.py --full` on {today}: {machine()}\n"
+            "Ratios count; absolute figures are this machine's.\n"
+        )
+        RESULTS.write_text("\n".join([head, *sections]))
+        print(f"\nwritten: {RESULTS.relative_to(HERE.parent)}")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
