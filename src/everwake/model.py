@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 __all__ = [
     "Action", "Beat", "BeatKind", "Failure", "FailureKind", "Incident", "Level", "LogLine", "Observation", "Phase", "State",
@@ -74,6 +73,7 @@ class FailureKind(StrEnum):
     HEADER = "header"
     JSON = "json"
     TEXT = "text"
+    SLOW = "slow"  # all is as expected, only slower than `below_ms`: degraded, never down
     # persistent lines
     BEAT_MISSED = "beat_missed"
     LINE_CLOSED = "line_closed"
@@ -94,10 +94,6 @@ class Failure:
     detail: str = ""
 
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_NO_PHASES: Mapping[Phase, float] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What one check saw once. It never says whether the service is down; `watch.state` decides that.
@@ -114,8 +110,8 @@ class Observation:
     took_s: float
     failure: Failure | None = None
     status: int | None = None
-    phases: Mapping[Phase, float] = _NO_PHASES
-    headers: Mapping[str, str] = _NOTHING
+    phases: Mapping[Phase, float] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     excerpt: str = ""
     certificate_expires_at: datetime | None = None
     redirects: int = 0

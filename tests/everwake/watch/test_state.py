@@ -1,0 +1,151 @@
+"""What one more look means."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everwake.model import Failure, FailureKind, Observation, Phase, State
+from everwake.watch.state import Policy, Verdict, Watch, advance, judge, tell
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+POLICY = Policy(every_s=180.0)
+FREE = Policy(every_s=180.0, sleeps=True)
+
+GOOD = Observation(service="chatbot", check="http", at=START, took_s=0.3, status=200)
+REFUSED = replace(GOOD, status=None, failure=Failure(kind=FailureKind.REFUSED, phase=Phase.CONNECT))
+HELD = replace(GOOD, status=None, failure=Failure(kind=FailureKind.TIMEOUT, phase=Phase.FIRST_BYTE))
+PENDING = replace(
+    GOOD,
+    status=503,
+    headers={"x-render-routing": "hibernate-pending-wake", "retry-after": "5"},
+    failure=Failure(kind=FailureKind.STATUS, phase=Phase.EXPECT),
+)
+THROTTLED = replace(PENDING, status=429, headers={})
+SLOW = replace(GOOD, failure=Failure(kind=FailureKind.SLOW, phase=Phase.EXPECT))
+OURS = replace(GOOD, status=None, failure=Failure(kind=FailureKind.INTERNAL, phase=Phase.DNS))
+NO_BEAT = replace(GOOD, check="heartbeat", failure=Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.BEAT))
+LOOKS = [GOOD, REFUSED, HELD, PENDING, THROTTLED, SLOW, OURS, NO_BEAT, replace(NO_BEAT, failure=None)]
+
+
+def run(
+    watch: Watch, *seen: Observation, policy: Policy = POLICY
+) -> tuple[Watch, list[tuple[State, State]], list[float]]:
+    moves, pauses = [], []
+    for look in seen:
+        step = advance(watch, look, policy)
+        watch = step.watch
+        if step.move:
+            moves.append((step.move.old, step.move.new))
+        if step.next:
+            pauses.append(step.next.after_s)
+    return watch, moves, pauses
+
+
+def test_the_first_good_look_is_up_and_the_next_one_is_an_interval_away() -> None:
+    watch, moves, pauses = run(Watch(), GOOD)
+    assert (watch.state, moves, pauses) == (State.UP, [(State.UNKNOWN, State.UP)], [180.0])
+
+
+def test_down_is_confirmed_by_looks_at_once_after_one_and_after_three_seconds() -> None:
+    up, _, _ = run(Watch(), GOOD)
+    watch, moves, pauses = run(up, REFUSED, REFUSED, REFUSED)
+    assert (watch.state, moves, pauses) == (State.UP, [], [0.0, 1.0, 3.0])
+    watch, moves, pauses = run(watch, REFUSED)
+    assert (watch.state, moves, pauses) == (State.DOWN, [(State.UP, State.DOWN)], [30.0])
+
+
+def test_one_lost_look_is_forgotten_when_the_next_one_is_good() -> None:
+    watch, moves, _ = run(Watch(), GOOD, REFUSED, GOOD, REFUSED, REFUSED, REFUSED, GOOD)
+    assert watch.state is State.UP
+    assert moves == [(State.UNKNOWN, State.UP)]
+
+
+def test_while_down_it_is_looked_at_every_half_minute_or_faster() -> None:
+    policy = replace(POLICY, every_s=10.0)
+    _, _, pauses = run(Watch(), *[REFUSED] * 6, policy=policy)
+    assert pauses[-2:] == [10.0, 10.0]
+
+
+@pytest.mark.parametrize("seen", [PENDING, THROTTLED])
+def test_what_the_edge_says_while_waking_is_one_patient_look_not_quick_ones(seen: Observation) -> None:
+    up, _, _ = run(Watch(), GOOD)
+    step = advance(up, seen, POLICY)
+    assert step.watch.state is State.WAKING
+    assert step.next is not None
+    assert step.next.patience_s == 180.0
+
+
+def test_throttled_wakes_are_not_repeated_at_once() -> None:
+    _, _, pauses = run(Watch(), GOOD, THROTTLED)
+    assert pauses[-1] == 30.0
+
+
+def test_a_held_request_means_waking_only_where_the_plan_sleeps() -> None:
+    assert judge(HELD, FREE) is Verdict.WAKING
+    assert judge(HELD, POLICY) is Verdict.BAD
+
+
+def test_a_wake_that_keeps_failing_is_down_with_its_name() -> None:
+    watch, moves, _ = run(Watch(), GOOD, PENDING, PENDING, PENDING, policy=FREE)
+    assert moves[-1] == (State.WAKING, State.DOWN)
+    assert watch.cause == "wake_failed"
+
+
+def test_waking_that_ends_well_is_up_again() -> None:
+    watch, moves, _ = run(Watch(), GOOD, PENDING, GOOD, policy=FREE)
+    assert moves[1:] == [(State.UP, State.WAKING), (State.WAKING, State.UP)]
+    assert watch.cause is None
+
+
+def test_a_fault_of_ours_never_changes_a_state() -> None:
+    up, _, _ = run(Watch(), GOOD)
+    watch, moves, _ = run(up, *[OURS] * 10)
+    assert (watch.state, moves) == (State.UP, [])
+
+
+def test_slow_is_degraded_and_never_down() -> None:
+    watch, moves, _ = run(Watch(), GOOD, *[SLOW] * 10)
+    assert watch.state is State.DEGRADED
+    assert moves == [(State.UNKNOWN, State.UP), (State.UP, State.DEGRADED)]
+
+
+def test_a_lost_heartbeat_beside_good_looks_degrades_and_its_return_heals() -> None:
+    watch, moves, _ = run(Watch(), GOOD, NO_BEAT, NO_BEAT, replace(NO_BEAT, failure=None))
+    assert moves == [(State.UNKNOWN, State.UP), (State.UP, State.DEGRADED), (State.DEGRADED, State.UP)]
+    assert watch.state is State.UP
+
+
+def test_paused_is_told_not_seen_and_forgets_what_was_being_confirmed() -> None:
+    confirming, _, _ = run(Watch(), GOOD, REFUSED)
+    watch, move = tell(confirming, "chatbot", State.PAUSED, START)
+    assert move is not None
+    assert (move.old, move.new, watch.confirming) == (State.UP, State.PAUSED, None)
+
+
+@given(st.lists(st.sampled_from(LOOKS), max_size=60), st.booleans())
+def test_states_follow_only_from_what_was_seen(looks: list[Observation], is_free: bool) -> None:
+    policy, watch, bad = (FREE if is_free else POLICY), Watch(), 0
+    for n, look in enumerate(looks):
+        look = replace(look, at=START + timedelta(seconds=n))
+        step = advance(watch, look, policy)
+        verdict = judge(look, policy)
+        if look.check == "http":
+            bad = bad + 1 if verdict in (Verdict.BAD, Verdict.WAKING) else 0 if verdict is not Verdict.OURS else bad
+        if step.move is not None:
+            assert step.move.old is watch.state
+            assert step.move.new is step.watch.state
+            assert step.move.old is not step.move.new
+            if step.move.new is State.UP:
+                assert look.failure is None
+            if step.move.new is State.DOWN:
+                # Never on less than four failed looks, or three that the platform itself called waking.
+                assert bad >= min(1 + len(policy.confirm_s), 1 + policy.wakes)
+        else:
+            assert step.watch.state is watch.state
+        if look.check == policy.primary:
+            assert step.next is not None
+            assert 0 <= step.next.after_s <= policy.every_s
+        watch = step.watch
