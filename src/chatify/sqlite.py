@@ -130,7 +130,8 @@ class Database:
         self._reads.put(None)
         threads, self._threads = self._threads, []
         # What is queued may take as long as its callers may wait; a thread stuck in a dead disk is left (a daemon).
-        await asyncio.wait([ended for _, ended in threads], timeout=2 * self._deadline_s)
+        if threads:
+            await asyncio.wait([ended for _, ended in threads], timeout=2 * self._deadline_s)
         for thread, ended in threads:
             if ended.done():
                 thread.join()
@@ -298,7 +299,7 @@ def _run_group(
     except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
         failure = _unavailable(error)
         for piece in group:  # one of its own for each caller: a raised exception carries its traceback
-            piece.value, piece.error = None, failure and DatabaseUnavailable(failure.reason, failure.detail) or error
+            piece.error = DatabaseUnavailable(failure.reason, failure.detail) if failure else error
         if connection is not None:
             _undo(connection)
             if failure is None or failure.reason not in ("locked", "full"):
