@@ -2,13 +2,15 @@
 
 import re
 
-__all__ = ["mask", "mask_url"]
+__all__ = ["conceal", "mask", "mask_url"]
 
 # Each pattern is linear: bounded classes, no nested repetition, so hostile text cannot make it slow.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@\"']*@")
 _QUERY = re.compile(r"([?&][\w.-]{1,64}=)[^&#\s\"']+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 _TOKEN = re.compile(r"(?=[\w-]*\d)[\w-]{20,}|\b(?:sk|rk|pk|rnd|ghp|xox[bp])[-_][\w-]{6,}")
+# What is a key by its beginning, however short: everything else in a log line may be an id that somebody looks for.
+_KEY = re.compile(r"\b(?:sk|rk|pk|rnd|ghp|gho|xox[abp])[-_][\w-]{6,}|\bAIza[\w-]{10,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 _PEM = re.compile(r"-----BEGIN [^-]{1,40}-----.*", re.DOTALL)
 
 
@@ -23,3 +25,9 @@ def mask(text: str, limit: int = 80) -> str:
     shown = _BEARER.sub(r"\1 ***", mask_url(shown))
     shown = _TOKEN.sub("***", shown)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def conceal(text: str) -> str:
+    """A log line: userinfo and query values of URLs, bearer tokens, keys and PEM blocks are replaced; ids stay readable."""
+    shown = _BEARER.sub(r"\1 ***", mask_url(_PEM.sub("***", text)))
+    return _KEY.sub("***", shown)

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from chatify.masking import mask
 
-__all__ = ["BackendSettings", "BadSettings", "ChatbotSettings", "Mistake", "RedisServiceSettings", "load"]
+__all__ = ["BackendSettings", "BadSettings", "ChatbotSettings", "Mistake", "RedisServiceSettings", "load", "secrets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,3 +426,9 @@ def load(kind: type[S], environ: Mapping[str, str] | None = None) -> S:
             tuple(sorted(mistakes, key=lambda m: order.index(m.variable) if m.variable in order else 999))
         )
     return settings
+
+
+def secrets(settings: Common) -> tuple[str, ...]:
+    """The values that no log line may hold."""
+    held = (getattr(settings, name) for name in type(settings).model_fields)
+    return tuple(value.get_secret_value() for value in held if isinstance(value, SecretStr))

@@ -1,0 +1,160 @@
+"""The web application that the services share: problem documents, CORS, a bounded body; pure ASGI, no middleware that buffers."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatify.limits import BodyLimit
+from chatify.problems import MEDIA_TYPE, Problem
+from chatify.settings import Common
+
+__all__ = ["ProblemDocument", "create_app", "problem_response", "problems"]
+
+log = logging.getLogger(__name__)
+
+_CODES = {400: "invalid_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 408: "body_too_slow",
+          413: "body_too_large"}  # fmt: skip
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457: every answer that is not the one asked for."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str = Field(examples=["urn:everwake:problem:session_not_found"])
+    title: str
+    status: int
+    code: str = Field(description="stable name, for programs")
+    detail: str = Field(description="what happened, for people")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that may answer problems of these statuses."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": "Problem document", "content": content} for status in statuses}
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer for a problem."""
+    return JSONResponse(
+        problem.body, problem.status, headers={**(headers or {}), **problem.headers}, media_type=MEDIA_TYPE
+    )
+
+
+async def _told(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)
+    return problem_response(problem)
+
+
+async def _invalid(request: Request, failure: Exception) -> JSONResponse:
+    assert isinstance(failure, RequestValidationError)
+    # Where and what, never the input itself: it is somebody's text, and may not even be encodable.
+    errors = [
+        {"where": ".".join(str(part)[:80] for part in error["loc"][:8]), "what": str(error["msg"])[:200]}
+        for error in failure.errors()[:20]
+    ]
+    said = "; ".join(f"{e['where']}: {e['what']}" for e in errors[:3])
+    return problem_response(Problem(422, "invalid_request", said, more={"errors": errors}))
+
+
+async def _refused(request: Request, refusal: Exception) -> JSONResponse:
+    assert isinstance(refusal, HTTPException)
+    status = refusal.status_code
+    code = _CODES.get(status, "invalid_request" if status < 500 else "internal_error")
+    return problem_response(Problem(status, code, str(refusal.detail)), refusal.headers)
+
+
+class _Faults:
+    """The outermost frame of a request: what nobody expected is logged with its traceback and answered as a problem.
+
+    It stands inside CORS, so that a page on another origin can read the answer too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            log.exception("request failed: %s %s", scope["method"], scope["path"][:200])
+            if started:  # half an answer cannot be mended; the server cuts the connection
+                raise
+            await problem_response(Problem(500, "internal_error", "Something unexpected happened; it is logged."))(
+                scope, receive, send
+            )
+
+
+def create_app(
+    *,
+    title: str,
+    settings: Common,
+    lifespan: Any,
+    body_limit_bytes: int = 65_536,
+    exposed_headers: Sequence[str] = ("Retry-After",),
+) -> FastAPI:
+    """An application on which a service hangs its routes.
+
+    lifespan: an async context manager function of the application. Errors are problem documents throughout: Problem as it
+    says; 422 `invalid_request`, 404 `not_found`, 405 `method_not_allowed`, 413 `body_too_large`, 500 `internal_error`.
+    """
+    app = FastAPI(
+        title=title,
+        version=version("everwake"),
+        lifespan=lifespan,
+        redoc_url=None,
+        # A redirect from /path/ to /path would turn somebody's typing error into two different addresses.
+        redirect_slashes=False,
+        exception_handlers={Problem: _told, RequestValidationError: _invalid, HTTPException: _refused},
+    )
+    # Each line wraps those before it: CORS is the outermost.
+    app.add_middleware(_Faults)
+    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes)
+    if settings.backend_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.backend_cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=list(exposed_headers),
+            max_age=600,
+        )
+    app.openapi = lambda: _honest(app)  # type: ignore[method-assign]
+    return app
+
+
+def _honest(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document with our problem documents in place of FastAPI's own 422."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        mine = problems(422)[422]
+        for operations in document.get("paths", {}).values():
+            for operation in operations.values():
+                if "422" in operation.get("responses", {}):
+                    operation["responses"]["422"] = mine
+        app.openapi_schema = document
+    return app.openapi_schema
