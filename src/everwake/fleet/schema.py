@@ -16,7 +16,7 @@ Awake = str  # "always", "on-demand" or a window such as "08:00-24:00 Europe/Ber
 
 def setting(
     *,
-    help: str,  # noqa: A002 - the field's own word
+    help: str,
     default: Any = MISSING,
     ge: float | None = None,
     le: float | None = None,
