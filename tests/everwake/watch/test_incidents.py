@@ -1,0 +1,139 @@
+"""What opens an incident, what folds, what flaps, what is told."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everwake.model import Incident, State, Transition
+from everwake.watch.incidents import Book, Told, follow, pass_time
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FAMILY = {"chatbot": ("redis",), "backend": ("chatbot",)}
+
+
+class Story:
+    """A book and a clock, so that a test reads as what happened."""
+
+    def __init__(self) -> None:
+        self.book, self.now = Book(), START
+        self.told: list[tuple[str, bool]] = []
+        self.closed: list[Incident] = []
+        self.states: dict[str, State] = {}
+
+    def moves(self, name: str, new: State, after_s: float = 0.0) -> None:
+        self.passes(after_s)
+        old = self.states.get(name, State.UP)
+        self.states[name] = new
+        self.book, _ = follow(self.book, Transition(service=name, old=old, new=new, at=self.now), None, FAMILY)
+        self.passes(0)
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.book, told = pass_time(self.book, self.now)
+        self._note(told)
+
+    def _note(self, told: tuple[Told, ...]) -> None:
+        self.told += [(t.incident.service, t.opened) for t in told if t.is_news]
+        self.closed += [t.incident for t in told if not t.opened]
+
+
+def test_down_is_told_at_once_and_its_end_after_it_has_settled() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("redis", State.UP, after_s=100)
+    assert story.told == [("redis", True)]
+    story.passes(60)
+    assert story.told == [("redis", True), ("redis", False)]
+    assert story.closed[0].closed_at == START + timedelta(seconds=100)
+
+
+def test_an_incident_begins_when_the_service_left_up_not_when_it_was_confirmed() -> None:
+    story = Story()
+    story.moves("redis", State.WAKING)
+    story.moves("redis", State.DOWN, after_s=90)
+    assert story.book.open["redis"].incident.opened_at == START
+
+
+def test_flapping_is_one_incident_and_two_messages() -> None:
+    story = Story()
+    for _ in range(5):
+        story.moves("redis", State.DOWN, after_s=30)
+        story.moves("redis", State.UP, after_s=30)
+    story.passes(3600)
+    assert story.told == [("redis", True), ("redis", False)]
+    assert story.closed[0].flaps == 4
+
+
+def test_a_child_is_silent_when_its_parent_is_down_before_it() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("chatbot", State.DOWN, after_s=5)
+    story.moves("backend", State.DOWN, after_s=5)
+    story.passes(60)
+    assert story.told == [("redis", True)]
+    parent = story.book.open["redis"].incident.id
+    assert story.book.open["backend"].incident.parent == parent
+
+
+def test_a_child_is_silent_when_its_parent_is_found_down_a_moment_after_it() -> None:
+    story = Story()
+    story.moves("chatbot", State.DOWN)
+    story.moves("redis", State.DOWN, after_s=5)
+    story.passes(60)
+    assert story.told == [("redis", True)]
+
+
+def test_a_child_that_stays_down_after_its_parent_came_back_is_told() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("chatbot", State.DOWN)
+    story.moves("redis", State.UP, after_s=60)
+    story.passes(60)
+    story.passes(15)
+    assert story.told == [("redis", True), ("redis", False), ("chatbot", True)]
+
+
+def test_waking_asleep_paused_and_unknown_open_nothing() -> None:
+    story = Story()
+    for state in (State.WAKING, State.ASLEEP, State.PAUSED, State.UNKNOWN):
+        story.moves("redis", state, after_s=10)
+    story.passes(600)
+    assert (story.told, dict(story.book.open)) == ([], {})
+
+
+def test_a_child_that_is_back_before_its_grace_is_over_is_not_told_about() -> None:
+    story = Story()
+    story.moves("chatbot", State.DOWN)
+    story.moves("chatbot", State.UP, after_s=5)
+    story.passes(600)
+    assert (story.told, len(story.closed)) == ([], 1)
+
+
+def test_services_that_depend_on_each_other_do_not_hang_us() -> None:
+    loop = {"a": ("b",), "b": ("a",)}
+    book, _ = follow(Book(), Transition(service="a", old=State.UP, new=State.DOWN, at=START), None, loop)
+    book, _ = follow(book, Transition(service="b", old=State.UP, new=State.DOWN, at=START), None, loop)
+    assert set(book.open) == {"a", "b"}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["redis", "chatbot", "backend"]), st.sampled_from(list(State)), st.floats(0, 200))
+    )
+)
+def test_every_told_opening_has_one_end_and_none_is_told_twice(steps: list[tuple[str, State, float]]) -> None:
+    story = Story()
+    for name, state, after_s in steps:
+        if story.states.get(name, State.UP) is not state:
+            story.moves(name, state, after_s)
+    for name in ("redis", "chatbot", "backend"):
+        if story.states.get(name, State.UP) is not State.UP:
+            story.moves(name, State.UP)
+    story.passes(2000)
+    story.passes(2000)
+    assert not story.book.open
+    assert len({incident.id for incident in story.closed}) == len(story.closed)
+    for name in ("redis", "chatbot", "backend"):
+        news = [opened for told, opened in story.told if told == name]
+        assert news == [True, False] * (len(news) // 2)
