@@ -1,0 +1,75 @@
+"""What people are shown of a fleet: frozen, made on demand, in the words of the API. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from everwake.model import Failure, State
+
+__all__ = ["FleetView", "Heart", "Seen", "ServiceView", "overall"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heart:
+    """The persistent line. missed: beats in a row without an answer."""
+
+    connected: bool = False
+    connected_at: datetime | None = None
+    last_beat_at: datetime | None = None
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look in the strip: when, how the service stood then, how long it took in ms (None: no answer)."""
+
+    at: datetime
+    state: State
+    ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """One card. strip: the last looks, oldest first.   evidence: a few words on the failure, masked, untrusted."""
+
+    name: str
+    title: str
+    url: str
+    group: str | None
+    state: State
+    since: datetime | None
+    cause: str | None
+    failure: Failure | None
+    latency_ms: float | None
+    status: int | None
+    checked_at: datetime | None
+    next_check_at: datetime | None
+    checking: bool
+    heartbeat: Heart | None
+    incident: str | None
+    strip: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """The whole page's head. trouble: what is wrong with the keeper itself, in words."""
+
+    name: str
+    state: State
+    monitoring: bool
+    counts: dict[str, int]
+    next_check_at: datetime | None
+    trouble: tuple[str, ...]
+    services: tuple[ServiceView, ...]
+
+
+# Worst first: what a person has to know about before anything else.
+_WORST = (State.DOWN, State.UNKNOWN, State.WAKING, State.DEGRADED, State.UP, State.ASLEEP, State.PAUSED)
+
+
+def overall(states: Sequence[State]) -> tuple[State, dict[str, int]]:
+    """The state that stands for all of them, and how many there are of each."""
+    counts = Counter(state.value for state in states)
+    worst = next((state for state in _WORST if counts[state.value]), State.UNKNOWN)
+    return worst, dict(counts)
