@@ -6,7 +6,7 @@ from typing import Protocol
 
 from chatify.chatbot.sessions import Message
 
-__all__ = ["Chunk", "Provider", "ProviderFailure", "Question"]
+__all__ = ["Chunk", "Provider", "ProviderFailure", "Question", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,10 @@ class ProviderFailure(Exception):  # noqa: N818
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+
+class Unreadable(Exception):  # noqa: N818
+    """What came from the provider is empty, broken off, or not what its protocol says. For providers among themselves."""
 
 
 class Provider(Protocol):
