@@ -10,9 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 
-__all__ = ["Answered", "Created", "EventStream", "NotThere", "Refused", "Reply", "TooMuch", "read_answer", "read_created"]
+__all__ = [
+    "Answered",
+    "Created",
+    "EventStream",
+    "NotThere",
+    "Refused",
+    "Reply",
+    "TooMuch",
+    "read_answer",
+    "read_created",
+]
 
 LONGEST_RETRY_AFTER_S = 3600.0
 EVENT_LIMIT_BYTES = 1_048_576
@@ -93,7 +103,7 @@ def read_created(status: int, headers: Mapping[str, str], body: bytes, now: floa
         opening, expires_at = found.get("opening"), found.get("expires_at")
         if isinstance(session_id, str) and session_id and isinstance(personality_id, str) and _is_count(limit):
             return Created(
-                session_id=session_id, personality_id=personality_id, response_limit=int(limit),
+                session_id=session_id, personality_id=personality_id, response_limit=limit,
                 opening=opening if isinstance(opening, str) else None,
                 expires_at=expires_at if isinstance(expires_at, str) else None,
             )  # fmt: skip
@@ -116,7 +126,7 @@ def read_event(name: str, data: str) -> str | Answered | Refused | None:
     return None
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -133,15 +143,16 @@ def _answered(found: Mapping[str, Any]) -> Answered | None:
     used, left = found.get("responses_used"), found.get("responses_left")
     if not isinstance(response, str) or not isinstance(provider, str) or not _is_count(used) or not _is_count(left):
         return None
-    return Answered(response=response, responses_used=int(used), responses_left=int(left), provider=provider)  # type: ignore[arg-type]
+    return Answered(response=response, responses_used=used, responses_left=left, provider=provider)
 
 
 def _refused(found: Mapping[str, Any], retry_after_s: float | None) -> Refused | None:
     status, code = found.get("status"), found.get("code")
     if not isinstance(code, str) or not code or not isinstance(status, int) or not 400 <= status <= 599:
         return None
-    if retry_after_s is None and _is_count(found.get("retry_after_s")):
-        retry_after_s = min(float(found["retry_after_s"]), LONGEST_RETRY_AFTER_S)
+    told_s = found.get("retry_after_s")  # a stream's problem has no header to say it in
+    if retry_after_s is None and _is_count(told_s):
+        retry_after_s = min(float(min(told_s, 10**6)), LONGEST_RETRY_AFTER_S)
     return Refused(status=status, code=code, problem=dict(found), retry_after_s=retry_after_s)
 
 

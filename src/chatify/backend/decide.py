@@ -73,7 +73,9 @@ def backoff_s(tries: int, dice: float) -> float:
 
 def gave_up() -> Fail:
     """What a message that waited too long becomes."""
-    problem = Problem(504, "gave_up", "The assistant could not be reached for 24 hours. Send the message again to retry.")
+    problem = Problem(
+        504, "gave_up", "The assistant could not be reached for 24 hours. Send the message again to retry."
+    )
     return Fail(problem.body)
 
 
@@ -92,10 +94,9 @@ def decide(outcome: Reply, *, tries: int, age_s: float, now: float, dice: float)
             return Wake(now if tries == 0 else now + backoff_s(tries - 1, dice), tries + 1, asked_s)
         case Refused(status=404, code="session_not_found") if tries < PATIENT_TRIES:
             return NewSession(tries + 1)
-        case Refused(retry_after_s=None):
-            return TryAt(now + backoff_s(tries, dice), tries + 1)
         case Refused(retry_after_s=asked_s):
-            return TryAt(now + max(asked_s * (1 + dice / 4), backoff_s(0, dice)), tries + 1)
+            wait_s = backoff_s(tries, dice) if asked_s is None else max(asked_s * (1 + dice / 4), backoff_s(0, dice))
+            return TryAt(now + wait_s, tries + 1)
 
 
 def _is_final(no: Refused, tries: int) -> bool:

@@ -162,8 +162,14 @@ class Outbox(Protocol):
         """Remember the chatbot's session; None: it is gone."""
 
     async def settle(
-        self, claim: Claim, status: Literal["answered", "failed"], outcome: dict[str, Any], *, now: float, lease_s: float
-    ) -> Message | None | ClaimLost:
+        self,
+        claim: Claim,
+        status: Literal["answered", "failed"],
+        outcome: dict[str, Any],
+        *,
+        now: float,
+        lease_s: float,
+    ) -> Message | ClaimLost | None:
         """Store what became of the claim's message, once. The next message, still claimed; None: none waits, claim over."""
         ...
 

@@ -1,13 +1,23 @@
 """What bytes of the chatbot, or of an edge in front of it, are taken for."""
 
 import json
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from chatify.backend.answers import Answered, Created, EventStream, NotThere, Refused, read_answer, read_created
-from chatify.backend.answers import read_event, retry_after
+from chatify.backend.answers import (
+    Answered,
+    Created,
+    EventStream,
+    NotThere,
+    Refused,
+    read_answer,
+    read_created,
+    read_event,
+    retry_after,
+)
 
 PROBLEM = CIMultiDict({"content-type": "application/problem+json; charset=utf-8"})
 HTML = CIMultiDict({"content-type": "text/html", "retry-after": "5"})
@@ -34,7 +44,14 @@ def test_a_problem_document_is_the_chatbots_word():
 
 
 def test_a_problem_document_of_somebody_else_is_not():
-    for body in (b"{}", b'{"status":502}', b'{"status":503,"code":"x"}', b"[]", b"not json", b'{"code":5,"status":502}'):
+    for body in (
+        b"{}",
+        b'{"status":502}',
+        b'{"status":503,"code":"x"}',
+        b"[]",
+        b"not json",
+        b'{"code":5,"status":502}',
+    ):
         assert read_answer(502, PROBLEM, body, 0) == NotThere(why="edge", status=502)
 
 
@@ -78,9 +95,11 @@ texts = st.text(alphabet=st.characters(exclude_characters="\r\n\0", exclude_cate
     end=st.sampled_from(["\n", "\r\n", "\r"]),
 )
 def test_events_come_out_whole_wherever_the_bytes_are_cut(texts, cuts, end):
-    wire = "".join(f": beat{end}{end}event: delta{end}data: {json.dumps({'text': t})}{end}{end}" for t in texts).encode()
+    wire = "".join(
+        f": beat{end}{end}event: delta{end}data: {json.dumps({'text': t})}{end}{end}" for t in texts
+    ).encode()
     stream, seen, edges = EventStream(), [], [0, *sorted(c for c in cuts if c < len(wire)), len(wire)]
-    for begin, stop in zip(edges, edges[1:], strict=False):
+    for begin, stop in pairwise(edges):
         seen += stream.feed(wire[begin:stop])
     if end == "\r":  # the last CR may be half of a CRLF
         seen += stream.feed(b"\n")

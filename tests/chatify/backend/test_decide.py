@@ -28,8 +28,18 @@ answered = st.builds(
     Answered, response=st.text(), responses_used=st.integers(0), responses_left=st.integers(0), provider=st.text()
 )
 codes = st.sampled_from(
-    "session_not_found session_expired response_limit_reached provider_unavailable provider_rejected_key rate_limited "
-    "unauthorized not_found message_too_long internal_error".split()
+    [
+        "session_not_found",
+        "session_expired",
+        "response_limit_reached",
+        "provider_unavailable",
+        "rate_limited",
+        "provider_rejected_key",
+        "unauthorized",
+        "not_found",
+        "message_too_long",
+        "internal_error",
+    ]
 )
 refused = st.builds(
     Refused,

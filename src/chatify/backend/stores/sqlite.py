@@ -227,11 +227,17 @@ class SqliteOutbox:
             return await self._db.write(run)
 
     async def settle(
-        self, claim: Claim, status: Literal["answered", "failed"], outcome: dict[str, Any], *, now: float, lease_s: float
-    ) -> Message | None | ClaimLost:
+        self,
+        claim: Claim,
+        status: Literal["answered", "failed"],
+        outcome: dict[str, Any],
+        *,
+        now: float,
+        lease_s: float,
+    ) -> Message | ClaimLost | None:
         text, number, session_id = json.dumps(outcome), claim.message.number, claim.session.id
 
-        def run(db: sqlite3.Connection) -> Message | None | ClaimLost:
+        def run(db: sqlite3.Connection) -> Message | ClaimLost | None:
             row = db.execute(
                 """UPDATE session SET settled = ?1, touched_at = ?2, due_at = CASE WHEN accepted > ?1 THEN ?3 END,
                    is_claimed = (accepted > ?1), waiting_since = NULL
