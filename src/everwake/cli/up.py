@@ -1,0 +1,35 @@
+"""`everwake up`: the chat fleet on this machine, until Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    port: Annotated[
+        int,
+        typer.Option(
+            min=1, max=65_500, metavar="PORT", help="The dashboard's port; the services take the free ones behind it."
+        ),
+    ] = 8600,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Folder for conversations, logs and up.json.")] = Path(
+        ".everwake"
+    ),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the services log.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print up.json on stdout once all answer, all else on stderr.")
+    ] = False,
+) -> None:
+    """Run the chat fleet here: chatbot, backend and Redis service, with a Redis of their own. Ctrl-C stops all.
+
+    Nothing needs to be installed or configured. With OPENAI_API_KEY (and OPENAI_BASE_URL) set, a real model answers; with
+    REDIS_URL set, that Redis is used. Logs are in DIR/logs.
+    """
+    from everwake.app import Up, run_up
+    from everwake.cli._screen import Screen
+
+    with Screen(is_quiet=quiet, is_json=json) as screen:
+        run_up(Up(port=port, data=data), screen)
