@@ -177,7 +177,7 @@ def _client(url: str, deadline_s: float, connections: int) -> "Redis":
         driver_info=None,
         **options,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # closing it closes the pool
 
 
 def _reason(error: BaseException) -> Reason | None:
