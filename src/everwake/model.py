@@ -59,6 +59,7 @@ class FailureKind(StrEnum):
     CLOSED_EARLY = "closed_early"  # hung up before the answer was whole
     # TLS
     CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_EXPIRING = "certificate_expiring"  # still good, but for fewer days than wanted
     CERTIFICATE_WRONG_HOST = "certificate_wrong_host"
     CERTIFICATE_UNTRUSTED = "certificate_untrusted"
     TLS_FAILED = "tls_failed"
