@@ -1,0 +1,89 @@
+"""Does an answer meet what was expected of it? Pure; the first expectation that is not met is the failure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from everwake.fleet.schema import Expect
+from everwake.model import Failure, FailureKind, Phase
+
+__all__ = ["at_path", "judge", "needs_body"]
+
+_ABSENT = object()
+
+
+def needs_body(expect: Expect) -> bool:
+    """Whether the whole body must be kept to judge it."""
+    return bool(expect.json) or expect.text is not None
+
+
+def at_path(value: Any, path: str) -> Any:
+    """What stands at a dotted path (`redis.latency_ms`, `items.0.name`); Raises KeyError when nothing does."""
+    for step in path.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif (
+            isinstance(value, list) and step.isascii() and step.isdigit() and len(step) < 10 and int(step) < len(value)
+        ):
+            value = value[int(step)]
+        else:
+            raise KeyError(path)
+    return value
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Equal as JSON sees it: `true` is not 1, 1 is 1.0."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, list) and isinstance(wanted, (list, tuple)):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        return found.keys() == wanted.keys() and all(_same(found[key], wanted[key]) for key in found)
+    return bool(found == wanted)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _unmet(kind: FailureKind, detail: str) -> Failure:
+    return Failure(kind=kind, phase=Phase.EXPECT, detail=detail[:300])
+
+
+def judge(expect: Expect, status: int, headers: Mapping[str, str], body: bytes, took_s: float) -> Failure | None:
+    """None when everything is as expected. headers: lower-case names, all of them.   body: whole when `needs_body`.
+
+    Slow comes last: what is wrong and slow is wrong.
+    """
+    accepted = status in expect.status if expect.status else 200 <= status <= 299
+    if not accepted:
+        wanted = ", ".join(map(str, expect.status)) or "2xx"
+        return _unmet(FailureKind.STATUS, f"status {status}, expected {wanted}")
+    for name, value in expect.headers.items():
+        found = headers.get(name.lower())
+        if found != value:
+            seen = "is absent" if found is None else f"is {_shown(found)}"
+            return _unmet(FailureKind.HEADER, f"header {name} {seen}, expected {_shown(value)}")
+    if expect.json and (failure := _judge_json(expect.json, body)):
+        return failure
+    if expect.text is not None and expect.text not in body.decode("utf-8", "replace"):
+        return _unmet(FailureKind.TEXT, f"the body does not hold {_shown(expect.text)}")
+    if expect.below_ms is not None and took_s * 1000 > expect.below_ms:
+        return _unmet(FailureKind.SLOW, f"{took_s * 1000:.0f} ms, expected below {expect.below_ms:g} ms")
+    return None
+
+
+def _judge_json(wanted: Mapping[str, Any], body: bytes) -> Failure | None:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return _unmet(FailureKind.JSON, "the body is not JSON")
+    for path, value in wanted.items():
+        try:
+            found = at_path(document, path)
+        except KeyError:
+            return _unmet(FailureKind.JSON, f"{path} is absent, expected {_shown(value)}")
+        if not _same(found, value):
+            return _unmet(FailureKind.JSON, f"{path} is {_shown(found)}, expected {_shown(value)}")
+    return None

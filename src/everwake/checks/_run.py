@@ -1,0 +1,128 @@
+"""Runs checks: a deadline around each look, and one observation from whatever ends it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from everwake.checks import _failures, heartbeat, http
+from everwake.checks._addresses import Dialer
+from everwake.checks._curl import Looker
+from everwake.checks._kind import CheckKind, Tape, Unmet
+from everwake.checks._registry import kinds
+from everwake.fleet.schema import Service
+from everwake.model import Beat, Failure, FailureKind, Observation, Phase
+from everwake.ports import Clock
+
+__all__ = ["Checks"]
+
+log = logging.getLogger(__name__)
+
+# A kind that keeps its own deadline is still ended by ours when it does not: so much later.
+GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One check of one service, with everything filled in. waking: its spec for the look that wakes."""
+
+    kind: CheckKind
+    spec: Any
+    waking: Any
+    timeout_s: float
+
+
+class Checks:
+    """All looking of one keeper. Made inside a running loop and closed with `close`, or used with `async with`.
+
+    allow_private: whether private addresses may be connected to (`[keeper] allow_private`).
+    looker: how HTTP is asked; one of its own when left out.
+    """
+
+    def __init__(self, clock: Clock, *, allow_private: bool = True, looker: Looker | None = None) -> None:
+        self._clock = clock
+        self.looker = looker or Looker(allow_private=allow_private)
+        self.dialer = Dialer(allow_private=allow_private)
+        self._wanted: dict[str, tuple[Service, dict[str, _Wanted]]] = {}
+
+    async def close(self) -> None:
+        """End every look that is under way and release sockets and threads."""
+        await self.looker.close()
+        self.dialer.close()
+
+    async def __aenter__(self) -> "Checks":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- for the keeper -----------------------------------------------------------------------------------------------
+
+    async def look(self, service: Service, check: str = "http", patience_s: float | None = None) -> Observation:
+        """Look once. check: "http", the primary one, or "KIND:N" for the N-th of `service.checks`.
+
+        patience_s: instead of the timeout, for the one GET that wakes a sleeping service.
+        """
+        wanted = self._settled(service)[check]
+        spec, timeout_s = (wanted.spec, wanted.timeout_s) if patience_s is None else (wanted.waking, patience_s)
+        return await self.run(wanted.kind, spec, service=service.name, timeout_s=timeout_s, check=check)
+
+    async def follow(self, service: Service) -> AsyncGenerator[Beat, None]:
+        """Hold the service's heartbeat for ever; closing the generator lets go of the line."""
+        spec = heartbeat.of_service(service)
+        async with aclosing(heartbeat.follow(spec, service.name, self.dialer, self._clock)) as beats:
+            async for beat in beats:
+                yield beat
+
+    def _settled(self, service: Service) -> dict[str, _Wanted]:
+        known = self._wanted.get(service.name)
+        if known is not None and known[0] is service:
+            return known[1]
+        primary = http.settled(http.Spec(expect=service.expect), service)
+        wanted = {"http": _Wanted(http.KIND, primary, http.waking(primary), service.timeout_s)}
+        for n, check in enumerate(service.checks):
+            kind = kinds()[check.kind]
+            spec = kind.settled(check.spec, service)
+            wanted[f"{check.kind}:{n}"] = _Wanted(kind, spec, spec, check.timeout_s)
+        self._wanted[service.name] = (service, wanted)
+        return wanted
+
+    # --- one look -----------------------------------------------------------------------------------------------------
+
+    async def run(
+        self, kind: CheckKind, spec: Any, *, service: str, timeout_s: float, check: str | None = None
+    ) -> Observation:
+        """Look once and say what was seen. Never raises but CancelledError; ends within `timeout_s`.
+
+        check: what the observation is filed under, the kind's name when left out.
+        """
+        if kind.observe is None:
+            raise ValueError(f"{kind.name} is followed, not observed")
+        at, began_s = self._clock.now(), self._clock.monotonic()
+        tape = Tape(looker=self.looker, dialer=self.dialer, clock=self._clock, deadline_s=began_s + timeout_s)
+        limit = nullcontext() if kind.keeps_deadline else asyncio.timeout(timeout_s)
+        try:
+            async with limit:
+                failure = await kind.observe(spec, tape)
+        except Unmet as unmet:
+            failure = unmet.failure
+        except Exception as error:
+            failure = _failures.of_exception(error, tape.now)
+            if failure is None:
+                log.exception("check.broken", extra={"service": service, "check": kind.name})
+                failure = Failure(kind=FailureKind.INTERNAL, phase=tape.now, detail=type(error).__name__)
+        return Observation(
+            service=service,
+            check=check or kind.name,
+            at=at,
+            took_s=self._clock.monotonic() - began_s,
+            failure=failure,
+            status=tape.status,
+            phases=tape.phases,
+            headers=tape.headers,
+            excerpt=tape.excerpt,
+            certificate_expires_at=tape.certificate_expires_at,
+            redirects=tape.redirects,
+        )
