@@ -49,11 +49,10 @@ class TryAt:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """As TryAt, once the chatbot is awake. retry_after_s: what the edge asked for."""
+    """As TryAt, once the chatbot is awake."""
 
     at: float
     tries: int
-    retry_after_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,10 @@ def decide(outcome: Reply, *, tries: int, age_s: float, now: float, dice: float)
     if age_s >= GIVE_UP_AFTER_S:
         return gave_up()
     match outcome:
-        case NotThere(retry_after_s=asked_s):
+        case NotThere():
             # The first time it goes out again as soon as somebody is there; a message that breaks the chatbot whenever
             # it is sent backs off, so that it cannot keep everybody else's from being answered.
-            return Wake(now if tries == 0 else now + backoff_s(tries - 1, dice), tries + 1, asked_s)
+            return Wake(now if tries == 0 else now + backoff_s(tries - 1, dice), tries + 1)
         case Refused(status=404, code="session_not_found") if tries < PATIENT_TRIES:
             return NewSession(tries + 1)
         case Refused(retry_after_s=asked_s):

@@ -10,10 +10,8 @@ Keys are made inside the scripts from the prefix, so one node holds them all (no
 expire together, `retention_s` after the last thing that happened in it.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from chatify.backend.outbox import (
@@ -29,12 +27,12 @@ from chatify.backend.outbox import (
     OutboxUnavailable,
     TooManyWaiting,
 )
+from chatify.redis_client import RedisLink, RedisUnavailable, Script
 
 __all__ = ["RedisOutbox"]
 
-DEADLINE_S = 5.0
-
-_ACCEPT = """
+_ACCEPT = Script(
+    """
 local s, m = KEYS[1]..'s:'..ARGV[1], KEYS[1]..'m:'..ARGV[1]
 local had = redis.call('HMGET', s, 'settled', 'accepted')
 if not had[2] then return {'none'} end
@@ -60,7 +58,9 @@ redis.call('HSET', s, 'held', '1')
 local attempt = redis.call('HINCRBY', s, 'attempt', 1)
 return {'claimed', n, attempt, redis.call('HGETALL', s)}
 """
-_CLAIM = """
+)
+_CLAIM = Script(
+    """
 local ids
 if ARGV[4] == '' then ids = redis.call('ZRANGEBYSCORE', KEYS[1]..'due', '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 else ids = redis.call('ZRANGEBYSCORE', KEYS[1]..'waiting', '-inf', '('..ARGV[4], 'LIMIT', 0, ARGV[3]) end
@@ -81,13 +81,14 @@ for _, id in ipairs(ids) do
 end
 return got
 """
+)
 _HELD = """
 local function held(id, attempt)
   local v = redis.call('HMGET', KEYS[1]..'s:'..id, 'attempt', 'held')
   return v[1] == attempt and v[2] == '1'
 end
 """
-_RENEW = (
+_RENEW = Script(
     _HELD
     + """
 local lost = {}
@@ -98,7 +99,7 @@ end
 return lost
 """
 )
-_BIND = (
+_BIND = Script(
     _HELD
     + """
 if not held(ARGV[1], ARGV[2]) then return 0 end
@@ -106,7 +107,7 @@ redis.call('HSET', KEYS[1]..'s:'..ARGV[1], 'made', ARGV[3])
 return 1
 """
 )
-_SETTLE = (
+_SETTLE = Script(
     _HELD
     + """
 local id, n = ARGV[1], tonumber(ARGV[3])
@@ -129,7 +130,7 @@ redis.call('ZADD', KEYS[1]..'waiting', h[3], id)
 return {'next', k, h[1], h[2]}
 """
 )
-_RELEASE = (
+_RELEASE = Script(
     _HELD
     + """
 if not held(ARGV[1], ARGV[2]) then return 0 end
@@ -139,17 +140,15 @@ redis.call('ZADD', KEYS[1]..'due', ARGV[4], ARGV[1])
 return 1
 """
 )
-_TAKE = """
+_TAKE = Script(
+    """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-_DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-_SCRIPTS = {
-    "accept": _ACCEPT, "claim": _CLAIM, "renew": _RENEW, "bind": _BIND, "settle": _SETTLE, "release": _RELEASE,
-    "take": _TAKE, "drop": _DROP,
-}  # fmt: skip
+)
+_DROP = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
 
 def _session(session_id: str, fields: dict[str, str]) -> ChatSession:
@@ -180,62 +179,31 @@ class RedisOutbox:
     name = "redis"
 
     def __init__(self, url: str, *, retention_s: float, prefix: str = "chatify:backend:") -> None:
-        self._url = url
-        self._ttl_s = str(int(retention_s))
+        self.link = RedisLink(url)
         self.prefix = prefix
-        self._client: Any = None  # Redis; its types do not know of decode_responses
-        self._scripts: dict[str, Any] = {}
+        self._ttl_s = int(retention_s)
 
     async def open(self) -> None:
-        client = self.client()
-        async with self._ours():
-            await client.ping()
-
-    def client(self) -> Any:
-        """The connection pool, made at the first call; also used for telling events."""
-        if self._client is None:
-            # Imported here: who keeps an SQLite file does not pay for it.
-            from redis.asyncio import BlockingConnectionPool, Redis
-            from redis.asyncio.retry import Retry
-            from redis.backoff import ExponentialWithJitterBackoff
-
-            pool = BlockingConnectionPool.from_url(
-                self._url, decode_responses=True, max_connections=32, timeout=DEADLINE_S, socket_timeout=DEADLINE_S,
-                socket_connect_timeout=DEADLINE_S, health_check_interval=30,
-                retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), 2),
-            )  # fmt: skip
-            self._client = Redis.from_pool(pool)
-            self._scripts = {name: self._client.register_script(text) for name, text in _SCRIPTS.items()}
-        return self._client
+        await self.ping()
 
     async def close(self) -> None:
-        client, self._client, self._scripts = self._client, None, {}
-        if client is not None:
-            await client.aclose()
+        await self.link.close()
 
-    @asynccontextmanager
-    async def _ours(self) -> AsyncIterator[None]:
-        """The only place where the library's exceptions become the port's; and every call's deadline."""
-        from redis.exceptions import RedisError
-
+    async def _call(self, run: Callable[[Any], Awaitable[Any]]) -> Any:
+        """The only place where the link's exception becomes the port's. The answer, its bytes as text."""
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                yield
-        except TimeoutError as failure:
-            raise OutboxUnavailable("redis", "timeout") from failure
-        except (RedisError, OSError) as failure:
-            # Its text may hold the URL; the kind is enough.
-            raise OutboxUnavailable("redis", type(failure).__name__) from failure
+            return _texts(await self.link.call(run))
+        except RedisUnavailable as failure:
+            raise OutboxUnavailable("redis", failure.reason) from failure
 
-    async def _run(self, script: str, *arguments: str | float, key: str | None = None) -> Any:
-        client = self.client()
-        async with self._ours():
-            return await self._scripts[script](keys=[key or self.prefix], args=arguments, client=client)
+    async def _run(self, script: Script, *arguments: str | int, key: str | None = None) -> Any:
+        try:
+            return _texts(await self.link.run(script, key or self.prefix, *arguments))
+        except RedisUnavailable as failure:
+            raise OutboxUnavailable("redis", failure.reason) from failure
 
     async def ping(self) -> None:
-        client = self.client()
-        async with self._ours():
-            await client.ping()
+        await self._call(lambda client: client.ping())
 
     async def add(self, session: ChatSession) -> None:
         key = f"{self.prefix}s:{session.id}"
@@ -243,15 +211,18 @@ class RedisOutbox:
             "user_id": session.user_id, "personality_id": session.personality_id, "created_at": repr(session.created_at),
             "made": _made(session.made), "settled": 0, "accepted": 0, "attempt": 0, "held": 0,
         }  # fmt: skip
-        async with self._ours(), self.client().pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping=fields)
-            pipe.expire(key, int(self._ttl_s))
-            await pipe.execute()
+
+        async def run(client: Any) -> None:
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.hset(key, mapping=fields)
+                pipe.expire(key, self._ttl_s)
+                await pipe.execute()
+
+        await self._call(run)
 
     async def session(self, session_id: str) -> ChatSession | None:
-        client = self.client()
-        async with self._ours():
-            fields: dict[str, str] = await client.hgetall(f"{self.prefix}s:{session_id}")
+        found = await self._call(lambda client: client.hgetall(f"{self.prefix}s:{session_id}"))
+        fields = {_texts(name): _texts(value) for name, value in found.items()}
         return _session(session_id, fields) if fields else None
 
     async def accept(
@@ -259,8 +230,7 @@ class RedisOutbox:
     ) -> Acceptance:
         question = json.dumps([message_id, text, now])
         until = "" if lease_s is None else repr(now + lease_s)
-        got = await self._run(
-            "accept", session_id, message_id, question, repr(now), until, waiting_limit, self._ttl_s
+        got = await self._run(_ACCEPT, session_id, message_id, question, repr(now), until, waiting_limit, self._ttl_s
         )  # fmt: skip
         match got[0]:
             case "none":
@@ -277,19 +247,18 @@ class RedisOutbox:
         return Accepted(message=message, is_new=True, claim=claim)
 
     async def message(self, session_id: str, message_id: str) -> Message | None:
-        client, key = self.client(), f"{self.prefix}m:{session_id}"
-        async with self._ours():
-            number = await client.hget(key, f"i:{message_id}")
+        key = f"{self.prefix}m:{session_id}"
+        number = await self._call(lambda client: client.hget(key, f"i:{message_id}"))
         if number is None:
             return None
         found = await self.messages(session_id, after=int(number) - 1, limit=1)
         return found[0] if found else None
 
     async def messages(self, session_id: str, *, after: int = 0, limit: int) -> tuple[Message, ...]:
-        client, key = self.client(), f"{self.prefix}m:{session_id}"
+        key = f"{self.prefix}m:{session_id}"
         numbers = range(after + 1, after + 1 + limit)
-        async with self._ours():
-            found = await client.hmget(key, [f"{field}:{n}" for n in numbers for field in "qot"])
+        fields = [f"{field}:{n}" for n in numbers for field in "qot"]
+        found = await self._call(lambda client: client.hmget(key, fields))
         rows = zip(numbers, found[::3], found[1::3], found[2::3], strict=True)
         return tuple(_message(n, question, outcome, tries) for n, question, outcome, tries in rows if question)
 
@@ -297,7 +266,7 @@ class RedisOutbox:
         self, *, now: float, lease_s: float, limit: int, accepted_before: float | None = None
     ) -> list[Claim]:
         before = "" if accepted_before is None else repr(accepted_before)
-        got = await self._run("claim", repr(now), repr(now + lease_s), limit, before)
+        got = await self._run(_CLAIM, repr(now), repr(now + lease_s), limit, before)
         claims = []
         for session_id, flat, number, question, tries in got:
             fields = _pairs(flat)
@@ -309,11 +278,11 @@ class RedisOutbox:
 
     async def renew(self, claims: Sequence[Claim], *, now: float, lease_s: float) -> list[Claim]:
         held = [part for claim in claims for part in (claim.session.id, claim.attempt)]
-        lost = await self._run("renew", repr(now + lease_s), *held)
+        lost = await self._run(_RENEW, repr(now + lease_s), *held)
         return [claims[int(index)] for index in lost]
 
     async def bind(self, claim: Claim, made: Made | None) -> ClaimLost | None:
-        done = await self._run("bind", claim.session.id, claim.attempt, _made(made))
+        done = await self._run(_BIND, claim.session.id, claim.attempt, _made(made))
         return None if done else ClaimLost()
 
     async def settle(
@@ -327,44 +296,43 @@ class RedisOutbox:
     ) -> Message | ClaimLost | None:
         told = json.dumps([status, outcome, now])
         got = await self._run(
-            "settle", claim.session.id, claim.attempt, claim.message.number, told, repr(now + lease_s), self._ttl_s
+            _SETTLE, claim.session.id, claim.attempt, claim.message.number, told, repr(now + lease_s), self._ttl_s
         )
         if got[0] == "lost":
             return ClaimLost()
         return None if got[0] == "done" else _message(int(got[1]), got[2], None, got[3])
 
     async def release(self, claim: Claim, *, due_at: float, tries: int) -> ClaimLost | None:
-        done = await self._run(
-            "release", claim.session.id, claim.attempt, claim.message.number, repr(due_at), tries
+        done = await self._run(_RELEASE, claim.session.id, claim.attempt, claim.message.number, repr(due_at), tries
         )  # fmt: skip
         return None if done else ClaimLost()
 
     async def next_due(self) -> float | None:
-        client = self.client()
-        async with self._ours():
-            first = await client.zrange(f"{self.prefix}due", 0, 0, withscores=True)
+        first = await self._call(lambda client: client.zrange(f"{self.prefix}due", 0, 0, withscores=True))
         return float(first[0][1]) if first else None
 
     async def take_lease(self, name: str, holder: str, *, now: float, lease_s: float) -> bool:
         # Redis' own clock: hosts that disagree about `now` must not both hold it.
-        return bool(await self._run("take", holder, int(lease_s * 1000), key=f"{self.prefix}lease:{name}"))
+        return bool(await self._run(_TAKE, holder, int(lease_s * 1000), key=f"{self.prefix}lease:{name}"))
 
     async def drop_lease(self, name: str, holder: str) -> None:
-        await self._run("drop", holder, key=f"{self.prefix}lease:{name}")
+        await self._run(_DROP, holder, key=f"{self.prefix}lease:{name}")
 
     async def remember(self, key: str, value: str) -> None:
-        client = self.client()
-        async with self._ours():
-            await client.set(f"{self.prefix}note:{key}", value)
+        await self._call(lambda client: client.set(f"{self.prefix}note:{key}", value))
 
     async def recall(self, key: str) -> str | None:
-        client = self.client()
-        async with self._ours():
-            value = await client.get(f"{self.prefix}note:{key}")
+        value = await self._call(lambda client: client.get(f"{self.prefix}note:{key}"))
         return None if value is None else str(value)
 
     async def purge(self, *, quiet_since: float, limit: int) -> int:
         return 0  # Redis drops quiet sessions by itself: see `retention_s`
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    return [_texts(each) for each in value] if isinstance(value, list) else value
 
 
 def _made(made: Made | None) -> str:
