@@ -106,8 +106,8 @@ class _Kept:
             await process.kill()
 
     def did_not_start(self, message: str, status: int | None) -> None:
-        """Remember why the first start failed; who waits for it raises it."""
-        if not self.is_ready.is_set():
+        """Remember why the first start failed, unless it did not or is known already; who waits for it raises it."""
+        if not self.is_ready.is_set() and self.failed is None:
             self.failed = DidNotStart(message, name=self.program.name, status=status, said=tuple(self._said))
 
     async def _live(self) -> int:

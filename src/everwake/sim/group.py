@@ -17,6 +17,7 @@ from everwake.sim import guardian
 __all__ = ["Group"]
 
 LAST_WORD_S = 8.0
+STRAY_ROUNDS, STRAY_PAUSE_S = 100, 0.01
 
 
 class Group:
@@ -64,9 +65,14 @@ class Group:
         return {"env": marked, "process_group": self._guardian.pid}
 
     async def end_strays(self, name: str) -> None:
-        """SIGKILL what the process `name` left behind; it has itself ended. On Windows the job does it at the end."""
-        if sys.platform != "win32":
+        """SIGKILL what the process `name`, itself ended, left behind. On Windows the job does it at the end of the run."""
+        if sys.platform == "win32":
+            return
+        for _ in range(STRAY_ROUNDS):  # until they are gone, and what they started meanwhile with them
             left = await asyncio.to_thread(guardian.belonging, guardian.mark(self.run, name))
+            if not left:
+                return
             for pid in left:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(STRAY_PAUSE_S)

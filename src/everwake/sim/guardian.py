@@ -60,8 +60,8 @@ def _from_proc() -> Iterator[tuple[int, int, bytes]]:
 
 
 def _from_ps() -> Iterator[tuple[int, int, bytes]]:
-    """The same where there is no /proc: macOS and the BSDs print the environment behind the command (`ps -E`, `ps e`)."""
-    option = "-E" if sys.platform == "darwin" else "-e"
+    """The same where there is no /proc: `ps -E` (macOS) and `ps e` print the environment too."""
+    option = "-E" if sys.platform == "darwin" else "e"
     argv = ["ps", "-A", "-ww", option, "-o", "pid=,pgid=,stat=,command="]
     try:
         shown = subprocess.run(argv, capture_output=True, check=False, timeout=PS_DEADLINE_S).stdout  # noqa: S603
