@@ -1,7 +1,7 @@
 """The one place that talks to Redis: a client from REDIS_URL that never hangs, and errors with a reason.
 
 `redis` costs 90 ms to import (measured 2026-11), so it is imported by the first call, in a thread. Every call has a deadline
-over all of it: a place in the pool, connecting, TLS, signing in, retries, the answer. A Redis that is frozen, gone or
+over all else: a place in the pool, connecting, TLS, signing in, retries, the answer. A Redis that is frozen, gone or
 half-open therefore costs a caller that deadline and no more, and the next call tries anew.
 """
 
@@ -61,8 +61,8 @@ class Script:
 class RedisLink:
     """A bounded pool of connections to one Redis.
 
-    deadline_s: the longest any call takes. A command is sent again once when its connection had died meanwhile, so what
-    must not happen twice belongs into a script that can tell.
+    deadline_s: the longest any call takes. A command is sent again when its connection had died meanwhile or says nothing,
+    so what must not happen twice belongs into a script that can tell.
     """
 
     def __init__(self, url: str, *, deadline_s: float = 5.0, connections: int = _CONNECTIONS) -> None:
@@ -78,19 +78,27 @@ class RedisLink:
         Raises:
             RedisUnavailable: for everything Redis, the network or TLS may answer.
         """
+        client = self._client or await self._made()
         try:
             async with asyncio.timeout(self._deadline_s):
-                client = self._client or await self._made()
-                return await run(client)
+                return await self._again_on_a_fresh_line(client, run)
         except TimeoutError as error:
             raise RedisUnavailable("timeout", f"no answer within {self._deadline_s:g} s") from error
-        except RedisUnavailable:
-            raise
         except Exception as error:
             reason = _reason(error)
             if reason is None:  # a mistake of ours
                 raise
             raise RedisUnavailable(reason, mask(str(error) or type(error).__name__, 200)) from error
+
+    async def _again_on_a_fresh_line(self, client: "Redis", run: "Callable[[Redis], Awaitable[T]]") -> T:
+        from redis.exceptions import TimeoutError as Silent
+
+        try:
+            return await run(client)
+        except Silent:
+            # A router that forgot an idle connection drops what is sent on it without a word, and the pool may hold many.
+            await client.connection_pool.disconnect(inuse_connections=False)
+            return await run(client)
 
     async def run(self, script: Script, key: str, *args: str | bytes | int) -> Any:
         """The script's answer, on the one key it may touch.
@@ -165,12 +173,11 @@ def _client(url: str, deadline_s: float, connections: int) -> "Redis":
         parts._replace(query=urlencode([(name, value) for name, value in asked if name in _FROM_URL])).geturl(),
         max_connections=connections,
         timeout=deadline_s,
-        # Less than the deadline, so that one retry on another connection still fits.
+        # Less than the deadline, so that a second try on another connection still fits.
         socket_timeout=deadline_s * 0.4,
-        socket_connect_timeout=deadline_s * 0.4,
+        socket_connect_timeout=deadline_s,
         socket_keepalive=True,
         health_check_interval=30,
-        # A timeout is not tried again: a frozen Redis would only cost the caller twice as much.
         retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 1, supported_errors=(Disconnected,)),
         # RESP2 and no CLIENT SETINFO: what 6.2, 7, Upstash and stand-ins all speak.
         protocol=2,

@@ -244,7 +244,11 @@ class RedisStore:
         self._link = link or RedisLink(url, deadline_s=deadline_s)
 
     async def open(self) -> None:
-        await self.ping()
+        try:
+            await self.ping()
+        except BaseException:
+            await self._link.close()
+            raise
 
     async def close(self) -> None:
         await self._link.close()
