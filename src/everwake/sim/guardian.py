@@ -63,13 +63,15 @@ def _from_ps() -> Iterator[tuple[int, int, bytes]]:
     """The same where there is no /proc: `ps -E` (macOS) and `ps e` print the environment too."""
     option = "-E" if sys.platform == "darwin" else "e"
     argv = ["ps", "-A", "-ww", option, "-o", "pid=,pgid=,stat=,command="]
-    try:
-        shown = subprocess.run(argv, capture_output=True, check=False, timeout=PS_DEADLINE_S).stdout  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as ps:  # noqa: S603
+        try:
+            shown, _ = ps.communicate(timeout=PS_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            ps.kill()
+            return
     for line in shown.splitlines():
         pid, group, state, *rest = line.split(None, 3)
-        if not state.startswith(b"Z"):
+        if int(pid) != ps.pid and not state.startswith(b"Z"):
             yield int(pid), int(group), b"\0" + b"".join(rest).replace(b" ", b"\0")
 
 
