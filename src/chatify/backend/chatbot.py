@@ -36,11 +36,11 @@ STREAM = "text/event-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Deadlines in seconds. silence_s outlasts the provider's own deadline (60 s): who hangs up earlier stops the reply."""
+    """Deadlines in seconds. silence_s: three of the comments with which the chatbot says that it is still at it."""
 
     connect_s: float = 10.0
-    silence_s: float = 90.0
-    reply_s: float = 300.0
+    silence_s: float = 45.0
+    reply_s: float = 660.0
     create_s: float = 30.0
     wake_s: float = 180.0
 
@@ -113,16 +113,20 @@ class Chatbot:
     async def say(
         self, session_id: str, message_id: str, text: str, *, on_delta: Callable[[str], None] | None
     ) -> Reply:
-        """Send one message. on_delta: called with each piece of the reply; None: nobody watches, so nothing is streamed."""
+        """Send one message. on_delta: called with each piece of the reply, where somebody watches.
+
+        The reply is streamed in either case: the chatbot sends a comment at least every 15 s while it makes one, so a
+        chatbot that hangs is told from one whose provider is slow.
+        """
 
         async def read(response: "ClientResponse") -> Reply:
-            if on_delta is None or response.content_type != STREAM:
+            if response.content_type != STREAM:
                 return read_answer(response.status, response.headers, await _body(response), time.time())
             return await _streamed(response, on_delta)
 
         path = f"/api/v1/chatbot/session/{quote(session_id, safe='')}/message"
         return await self._call(
-            "POST", path, read, accept=JSON if on_delta is None else STREAM, body={"message": text},
+            "POST", path, read, accept=STREAM, body={"message": text},
             headers={"Idempotency-Key": message_id}, within_s=self._patience.reply_s, silence_s=self._patience.silence_s,
         )  # fmt: skip
 
@@ -193,7 +197,7 @@ async def _body(response: "ClientResponse") -> bytes:
     return b"".join(chunks)
 
 
-async def _streamed(response: "ClientResponse", on_delta: Callable[[str], None]) -> Reply:
+async def _streamed(response: "ClientResponse", on_delta: Callable[[str], None] | None) -> Reply:
     stream, size = EventStream(), 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
@@ -202,7 +206,8 @@ async def _streamed(response: "ClientResponse", on_delta: Callable[[str], None])
         for name, data in stream.feed(chunk):
             seen = read_event(name, data)
             if isinstance(seen, str):
-                on_delta(seen)
+                if on_delta is not None:
+                    on_delta(seen)
             elif isinstance(seen, Answered | Refused):
                 return seen
     return NotThere(why="broken")

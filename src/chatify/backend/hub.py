@@ -35,10 +35,15 @@ class Listener:
         if self.is_dropped:
             return
         if self._events.qsize() >= LISTENER_LIMIT:
-            self.is_dropped = True
-            self._events.put_nowait(None)
+            self.drop()
         else:
             self._events.put_nowait(event)
+
+    def drop(self) -> None:
+        """No more; what is there may still be read."""
+        if not self.is_dropped:
+            self.is_dropped = True
+            self._events.put_nowait(None)
 
     async def next(self) -> Event | None:
         """The next event; None once it is dropped and has heard what came before."""

@@ -30,7 +30,8 @@ class Made:
 class ChatSession:
     """A conversation as the user knows it. made: the chatbot's side, None until it has one.
 
-    settled: how many of its messages are settled; accepted: how many there are. They are numbered from 1 (`Message.number`).
+    accepted: how many messages there are, numbered from 1 (`Message.number`); settled: how many of them are settled, the
+    oldest first; answered: how many of these had a reply.
     """
 
     id: str
@@ -40,6 +41,7 @@ class ChatSession:
     made: Made | None = None
     settled: int = 0
     accepted: int = 0
+    answered: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

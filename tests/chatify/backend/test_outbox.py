@@ -214,6 +214,10 @@ async def test_a_failed_message_lets_the_next_one_go(outboxes):
     kept = await one.message("s", "a")
     assert kept is not None
     assert (kept.status, kept.outcome) == ("failed", outcome)
+    await settle(one, claim.on(following))
+    session = await one.session("s")
+    assert session is not None
+    assert (session.accepted, session.settled, session.answered) == (2, 2, 1)
 
 
 async def test_sessions_are_claimed_in_the_order_they_became_due(outboxes):

@@ -1,6 +1,6 @@
 """The outbox in Redis, shared by several backends. Each change is one Lua script, so it is atomic there.
 
-    s:ID     hash   the session: user_id personality_id created_at made settled accepted attempt held
+    s:ID     hash   the session: user_id personality_id created_at made settled accepted answered attempt held
     m:ID     hash   its messages by number N: q:N question, c:N accepted at, o:N outcome, t:N tries; i:MESSAGE_ID -> N
     due      zset   sessions in which something waits, by the time they are due (a held one: when its lease runs out)
     waiting  zset   the same sessions, by the time their oldest waiting message was accepted
@@ -117,6 +117,7 @@ local v = redis.call('HMGET', s, 'settled', 'accepted')
 if tonumber(v[1]) ~= n - 1 then return {'lost'} end
 redis.call('HSET', m, 'o:'..ARGV[3], ARGV[4])
 redis.call('HSET', s, 'settled', ARGV[3])
+redis.call('HINCRBY', s, 'answered', ARGV[7])
 redis.call('EXPIRE', s, ARGV[6]) redis.call('EXPIRE', m, ARGV[6])
 if tonumber(v[2]) == n then
   redis.call('HSET', s, 'held', '0')
@@ -157,6 +158,7 @@ def _session(session_id: str, fields: dict[str, str]) -> ChatSession:
         id=session_id, user_id=fields["user_id"], personality_id=fields["personality_id"],
         created_at=float(fields["created_at"]), made=Made(**json.loads(made)) if made else None,
         settled=int(fields["settled"]), accepted=int(fields["accepted"]),
+        answered=int(fields["answered"]),
     )  # fmt: skip
 
 
@@ -209,7 +211,7 @@ class RedisOutbox:
         key = f"{self.prefix}s:{session.id}"
         fields: dict[str, str | int] = {
             "user_id": session.user_id, "personality_id": session.personality_id, "created_at": repr(session.created_at),
-            "made": _made(session.made), "settled": 0, "accepted": 0, "attempt": 0, "held": 0,
+            "made": _made(session.made), "settled": 0, "accepted": 0, "answered": 0, "attempt": 0, "held": 0,
         }  # fmt: skip
 
         async def run(client: Any) -> None:
@@ -296,8 +298,9 @@ class RedisOutbox:
     ) -> Message | ClaimLost | None:
         told = json.dumps([status, outcome, now])
         got = await self._run(
-            _SETTLE, claim.session.id, claim.attempt, claim.message.number, told, repr(now + lease_s), self._ttl_s
-        )
+            _SETTLE, claim.session.id, claim.attempt, claim.message.number, told, repr(now + lease_s), self._ttl_s,
+            int(status == "answered"),
+        )  # fmt: skip
         if got[0] == "lost":
             return ClaimLost()
         return None if got[0] == "done" else _message(int(got[1]), got[2], None, got[3])

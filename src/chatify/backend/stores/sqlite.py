@@ -34,7 +34,8 @@ _MIGRATIONS = (
         """CREATE TABLE session (
             id TEXT PRIMARY KEY, user_id TEXT NOT NULL, personality_id TEXT NOT NULL, created_at REAL NOT NULL,
             touched_at REAL NOT NULL, made TEXT, settled INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
-            attempt INTEGER NOT NULL DEFAULT 0, due_at REAL, waiting_since REAL, is_claimed INTEGER NOT NULL DEFAULT 0
+            answered INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0, due_at REAL, waiting_since REAL,
+            is_claimed INTEGER NOT NULL DEFAULT 0
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX session_due ON session (due_at) WHERE due_at IS NOT NULL",
         "CREATE INDEX session_waiting ON session (waiting_since) WHERE waiting_since IS NOT NULL",
@@ -49,7 +50,7 @@ _MIGRATIONS = (
         """CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID""",
     ),
 )
-_SESSION = "id, user_id, personality_id, created_at, made, settled, accepted"
+_SESSION = "id, user_id, personality_id, created_at, made, settled, accepted, answered"
 _MESSAGE = "id, number, text, created_at, status, tries, outcome, settled_at"
 _HEAD = f"SELECT {_MESSAGE} FROM message WHERE session_id = ? AND number = ?"  # noqa: S608 - constants
 _CLAIMED = f"""UPDATE session SET due_at = ?, is_claimed = 1, attempt = attempt + 1 WHERE id = ?
@@ -57,10 +58,11 @@ _CLAIMED = f"""UPDATE session SET due_at = ?, is_claimed = 1, attempt = attempt 
 
 
 def _session(row: Sequence[Any]) -> ChatSession:
-    identity, user_id, personality_id, created_at, made, settled, accepted = row[:7]
+    identity, user_id, personality_id, created_at, made, settled, accepted, answered = row[:8]
     return ChatSession(
         id=identity, user_id=user_id, personality_id=personality_id, created_at=created_at,
         made=None if made is None else Made(**json.loads(made)), settled=settled, accepted=accepted,
+        answered=answered,
     )  # fmt: skip
 
 
@@ -76,7 +78,7 @@ def _claim(db: sqlite3.Connection, session_id: str, due_at: float) -> Claim:
     row = db.execute(_CLAIMED, (due_at, session_id)).fetchone()
     session = _session(row)
     head = db.execute(_HEAD, (session_id, session.settled + 1)).fetchone()
-    return Claim(session=session, attempt=row[7], message=_message(head))
+    return Claim(session=session, attempt=row[8], message=_message(head))
 
 
 @asynccontextmanager
@@ -157,7 +159,7 @@ class SqliteOutbox:
                 db.execute("UPDATE session SET accepted = ?, touched_at = ? WHERE id = ?", (number, now, session_id))
                 return Accepted(message=message, is_new=True)
             is_claimed = lease_s is not None
-            due_at, attempt = now + (lease_s or 0.0), row[7] + is_claimed
+            due_at, attempt = now + (lease_s or 0.0), row[8] + is_claimed
             db.execute(
                 """UPDATE session SET accepted = ?, touched_at = ?, waiting_since = ?, due_at = ?, is_claimed = ?,
                    attempt = ? WHERE id = ?""",
@@ -240,9 +242,9 @@ class SqliteOutbox:
         def run(db: sqlite3.Connection) -> Message | ClaimLost | None:
             row = db.execute(
                 """UPDATE session SET settled = ?1, touched_at = ?2, due_at = CASE WHEN accepted > ?1 THEN ?3 END,
-                   is_claimed = (accepted > ?1), waiting_since = NULL
+                   is_claimed = (accepted > ?1), waiting_since = NULL, answered = answered + ?6
                    WHERE id = ?4 AND attempt = ?5 AND is_claimed = 1 AND settled = ?1 - 1 RETURNING accepted""",
-                (number, now, now + lease_s, session_id, claim.attempt),
+                (number, now, now + lease_s, session_id, claim.attempt, int(status == "answered")),
             ).fetchone()
             if row is None:
                 return ClaimLost()
