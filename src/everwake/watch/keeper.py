@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 STRIP = 60
 LOOKS_AT_ONCE = 2_000
 HOUSEKEEPING_S = 1.0
+PROBE_PAUSE_S = 5.0
 PRIMARY = "http"
 
 
@@ -111,7 +112,7 @@ class Keeper:
         self._running_looks = 0
         self._glances: deque[vantage.Glance] = deque(maxlen=1_000)
         self._ours: str | None = None
-        self._probing = False
+        self._probing, self._probed_at_s = False, -PROBE_PAUSE_S
         self._monitoring = monitoring
         self._book = incidents.Book()
         known = {standing.service: standing for standing in standings}
@@ -381,7 +382,7 @@ class Keeper:
         if not self._monitoring:
             self._show(kept, seen)
             return
-        if self._ours is not None and vantage.on_the_way(seen):
+        if self._ours is not None and vantage.on_the_way(seen) and kept.watch.state is not State.DOWN:
             # Our own line is down: the look says nothing, and the service is looked at again in its turn.
             self._tell(kept, State.UNKNOWN, "our own line")
             self._plan(kept, check, now_s, None)
@@ -528,18 +529,25 @@ class Keeper:
             log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
 
     def _remember_glance(self, service: Service, seen: Observation, now_s: float) -> None:
-        failed = vantage.on_the_way(seen)
         host = urlsplit(service.url).hostname or service.name
+        failed = vantage.on_the_way(seen)
         self._glances.append(
-            vantage.Glance(at_s=now_s, host=host, answered=seen.status is not None, failed_on_the_way=failed)
+            vantage.Glance(
+                at_s=now_s,
+                host=host,
+                answered=seen.status is not None,
+                failed_on_the_way=failed,
+                is_here=_is_here(host),
+            )
         )
-        if not failed or self._probing or self._ours is not None or self._tasks is None:
+        if not failed or self._probing or self._tasks is None or now_s - self._probed_at_s < PROBE_PAUSE_S:
             return
-        if vantage.suspect(tuple(self._glances), now_s) is vantage.Suspicion.MAYBE_US:
-            self._probing = True
+        if self._ours is not None or vantage.suspect(tuple(self._glances), now_s) is vantage.Suspicion.MAYBE_US:
+            self._probing, self._probed_at_s = True, now_s
             self._tasks.create_task(self._look_at_ourselves())
 
     async def _look_at_ourselves(self) -> None:
+        """Ends well before a failure is confirmed, so that our own line is known to be down before anybody else is."""
         try:
             self._ours = vantage.judge(await self._eyes.probe())
         finally:
@@ -547,8 +555,12 @@ class Keeper:
         if self._ours is not None:
             log.warning("vantage.ours", extra={"why": self._ours})
             for kept in self._kept.values():
-                if kept.last is not None and vantage.on_the_way(kept.last):
+                if kept.last is not None and vantage.on_the_way(kept.last) and kept.watch.state is not State.DOWN:
                     self._tell(kept, State.UNKNOWN, "our own line")
+
+
+def _is_here(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
 
 def _shown(seen: Observation, now: State) -> State:

@@ -1,7 +1,7 @@
-"""Is it them, or is it us? When many unrelated services fail in one moment, our own line is looked at first. Pure.
+"""Is it them, or is it us? When services fail and nobody else answers, our own line is looked at first. Pure.
 
 An HTTP answer from outside, a 503 too, proves that our line works: then it is them. Only failures on the way (no name, no route,
-no connection, no answer in time) of services on different hosts speak against us.
+no connection, no answer in time) speak against us, and only of services that are not on this machine.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,16 @@ _ON_THE_WAY = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """One look as seen from here. at_s: monotonic.   host: where it went.   answered: any answer of the peer came back."""
+    """One look as seen from here. at_s: monotonic.   host: where it went.   answered: any answer of the peer came back.
+
+    is_here: the host is this very machine, which needs no line.
+    """
 
     at_s: float
     host: str
     answered: bool
     failed_on_the_way: bool
+    is_here: bool = False
 
 
 class Suspicion(Enum):
@@ -53,13 +57,15 @@ def on_the_way(seen: Observation) -> bool:
     return seen.status is None and seen.failure is not None and seen.failure.kind in _ON_THE_WAY
 
 
-def suspect(glances: Sequence[Glance], now_s: float, *, window_s: float = 10.0, hosts: int = 3) -> Suspicion:
-    """Whether what was seen in the last `window_s` could be us: `hosts` different ones failed on the way, nobody answered."""
+def suspect(glances: Sequence[Glance], now_s: float, *, window_s: float = 10.0) -> Suspicion:
+    """Whether what failed in the last `window_s` could be us: something failed on the way, and nobody answered since.
+
+    One failure is enough to ask: a probe costs a name look-up, and a fleet may be one service.
+    """
     recent = [glance for glance in glances if now_s - glance.at_s <= window_s]
-    failed = {glance.host for glance in recent if glance.failed_on_the_way}
-    last_failed_s = max((g.at_s for g in recent if g.failed_on_the_way), default=0.0)
-    answered = any(g.answered and g.at_s >= last_failed_s - window_s / 2 for g in recent)
-    return Suspicion.MAYBE_US if len(failed) >= hosts and not answered else Suspicion.THEM
+    failed = [glance.at_s for glance in recent if glance.failed_on_the_way and not glance.is_here]
+    answered = any(g.answered and not g.is_here and g.at_s >= max(failed, default=0.0) - window_s / 2 for g in recent)
+    return Suspicion.MAYBE_US if failed and not answered else Suspicion.THEM
 
 
 def judge(probe: Probe) -> str | None:

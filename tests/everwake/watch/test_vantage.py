@@ -17,8 +17,15 @@ def test_three_unrelated_hosts_lost_at_once_could_be_us() -> None:
     assert suspect([lost("a"), lost("b"), lost("c")], 101.0) is Suspicion.MAYBE_US
 
 
-def test_three_services_on_one_host_are_that_host() -> None:
-    assert suspect([lost("a"), lost("a"), lost("a")], 101.0) is Suspicion.THEM
+def test_one_lost_host_is_enough_to_ask_when_nobody_else_answers() -> None:
+    assert suspect([lost("a")], 101.0) is Suspicion.MAYBE_US
+
+
+def test_what_runs_on_this_machine_needs_no_line() -> None:
+    here = Glance(at_s=100.0, host="127.0.0.1", answered=False, failed_on_the_way=True, is_here=True)
+    assert suspect([here], 101.0) is Suspicion.THEM
+    answered_here = Glance(at_s=100.0, host="127.0.0.1", answered=True, failed_on_the_way=False, is_here=True)
+    assert suspect([answered_here, lost("a")], 101.0) is Suspicion.MAYBE_US
 
 
 def test_any_answer_in_the_same_moment_proves_our_line() -> None:
@@ -29,8 +36,8 @@ def test_an_answer_from_before_the_failures_proves_nothing() -> None:
     assert suspect([answer("d", 92.0), lost("a"), lost("b"), lost("c")], 101.0) is Suspicion.MAYBE_US
 
 
-def test_old_failures_are_not_one_moment() -> None:
-    assert suspect([lost("a", 50.0), lost("b", 70.0), lost("c", 100.0)], 101.0) is Suspicion.THEM
+def test_old_failures_are_not_this_moment() -> None:
+    assert suspect([lost("a", 50.0), lost("b", 70.0)], 101.0) is Suspicion.THEM
 
 
 @pytest.mark.parametrize(
