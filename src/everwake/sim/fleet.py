@@ -145,7 +145,8 @@ class _Kept:
     def _heard(self, text: str) -> None:
         self._said.append(text)
         self._log.write(text)
-        self._witness.line(self.program.name, text)
+        if self.program.is_shown:
+            self._witness.line(self.program.name, text)
 
 
 class Fleet:

