@@ -35,7 +35,13 @@ POOL_MOST: Final = 64
 # libcurl's own buffer for one transfer; the default of 16 KiB is for downloads.
 BUFFER_BYTES: Final = 4_096
 SWEEP_S: Final = 0.2
-_CERTIFICATE_CODES: Final = (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CONNECT_ERROR)
+# What can only have happened there, also after a redirect, when libcurl's times are those of all hops together.
+_PHASE_OF: Final = {
+    pycurl.E_COULDNT_RESOLVE_HOST: Phase.DNS,
+    pycurl.E_COULDNT_CONNECT: Phase.CONNECT,
+    pycurl.E_SSL_CONNECT_ERROR: Phase.TLS,
+    pycurl.E_PEER_FAILED_VERIFICATION: Phase.TLS,
+}
 # CURLOPT_SSL_EC_CURVES, for which pycurl has no name. The post-quantum share that OpenSSL 3.5 offers first costs 0.06 ms a
 # handshake (bench/looks.py), for an exchange that holds no secret.
 _SSL_EC_CURVES: Final = 10298
@@ -173,15 +179,16 @@ class _Slot:
             curl.setopt(pycurl.OPENSOCKETFUNCTION, self.open_public_socket)
 
     def phase(self) -> Phase:
-        """The phase a transfer that has not ended is in, or ended in."""
+        """The phase a transfer is in, or ended in."""
         told = self.curl.getinfo
-        if told(pycurl.STARTTRANSFER_TIME):
-            return Phase.TRANSFER
-        if told(pycurl.PRETRANSFER_TIME):
-            return Phase.FIRST_BYTE
-        if told(pycurl.CONNECT_TIME):
-            return Phase.TLS if self.url[:5].lower() == "https" else Phase.FIRST_BYTE
-        return Phase.CONNECT if told(pycurl.NAMELOOKUP_TIME) else Phase.DNS
+        # In this order: when a connection fails libcurl also fills in the times of the phases that never came (8.23).
+        if not told(pycurl.NAMELOOKUP_TIME):
+            return Phase.DNS
+        if not told(pycurl.CONNECT_TIME):
+            return Phase.CONNECT
+        if self.url[:5].lower() == "https" and not told(pycurl.APPCONNECT_TIME):
+            return Phase.TLS
+        return Phase.TRANSFER if told(pycurl.STARTTRANSFER_TIME) else Phase.FIRST_BYTE
 
 
 @lru_cache(maxsize=256)
@@ -559,37 +566,33 @@ def _overdue(slot: _Slot, age_s: float) -> Phase | None:
 
 def _answer(slot: _Slot, code: int, message: str) -> Answer:
     told = slot.curl.getinfo
-    named_s, connected_s, secured_s = (
-        told(pycurl.NAMELOOKUP_TIME),
-        told(pycurl.CONNECT_TIME),
-        told(pycurl.APPCONNECT_TIME),
-    )
-    first_s, total_s = told(pycurl.STARTTRANSFER_TIME), told(pycurl.TOTAL_TIME)
-    ready_s = secured_s or connected_s
-    phases = {Phase.DNS: named_s or (total_s if code else 0.0)}
+    named_s, connected_s = told(pycurl.NAMELOOKUP_TIME), told(pycurl.CONNECT_TIME)
+    secured_s = told(pycurl.APPCONNECT_TIME)
+    phases = {Phase.DNS: named_s}
     if connected_s:
         phases[Phase.CONNECT] = max(0.0, connected_s - named_s)
     if secured_s:
         phases[Phase.TLS] = max(0.0, secured_s - connected_s)
-    if first_s:
-        phases[Phase.FIRST_BYTE] = max(0.0, first_s - ready_s)
+    if not code:
+        failure, first_s, total_s = None, told(pycurl.STARTTRANSFER_TIME), told(pycurl.TOTAL_TIME)
+        phases[Phase.FIRST_BYTE] = max(0.0, first_s - (secured_s or connected_s))
         phases[Phase.TRANSFER] = max(0.0, total_s - first_s)
-    status, failure = told(pycurl.RESPONSE_CODE), None
-    if code:
-        failure = _failure(slot, code, message)
-        # What the failing phase had lasted when it ended.
-        spent_s = sum(phases.values())
-        phases[failure.phase] = phases.get(failure.phase, 0.0) + max(0.0, total_s - spent_s)
-    is_tls = bool(secured_s) or code in _CERTIFICATE_CODES
+    else:
+        failure, total_s = _failure(slot, code, message), monotonic() - slot.started_s
+        if failure.phase is Phase.TRANSFER:
+            phases[Phase.FIRST_BYTE] = max(0.0, told(pycurl.STARTTRANSFER_TIME) - (secured_s or connected_s))
+        # What is not in the phases before belongs to the one that failed.
+        spent_s = sum(lasted_s for phase, lasted_s in phases.items() if phase is not failure.phase)
+        phases[failure.phase] = max(0.0, total_s - spent_s)
     return Answer(
         failure,
-        status,
+        told(pycurl.RESPONSE_CODE),
         _headers(slot.headers),
         b"".join(slot.body),
         phases,
         total_s,
         told(pycurl.REDIRECT_COUNT),
-        _certificate_expires_at(slot.curl) if is_tls else None,
+        _certificate_expires_at(slot.curl) if secured_s or code == pycurl.E_PEER_FAILED_VERIFICATION else None,
         slot.url,
         code == pycurl.E_COULDNT_RESOLVE_HOST,
     )
@@ -606,7 +609,7 @@ def _failure(slot: _Slot, code: int, message: str) -> Failure:
     return _failures.of_curl(
         code,
         message,
-        phase=slot.timed_out or slot.phase(),
+        phase=slot.timed_out or _PHASE_OF.get(code) or slot.phase(),
         os_errno=told(pycurl.OS_ERRNO),
         verify_code=told(pycurl.SSL_VERIFYRESULT),
     )

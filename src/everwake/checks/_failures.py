@@ -69,14 +69,15 @@ _NO_SUCH_NAME: Final = frozenset(
 # X509_V_ERR_* of OpenSSL (openssl/x509_vfy.h, 3.x). Every other number but 0 is a chain that is not trusted.
 _EXPIRED: Final = frozenset({10, 12, 14, 16})
 _WRONG_HOST: Final = frozenset({62, 63, 64})
-_NOT_ASKED: Final = 0
+# No fault of the chain (X509_V_OK), or none found so far (X509_V_ERR_UNSPECIFIED, what libcurl begins with).
+_CHAIN_IS_GOOD: Final = frozenset({0, 1})
 
 
 def of_verify_code(code: int) -> FailureKind:
-    """What an OpenSSL verify result means. 0: the chain is good, so only the name can have been wrong."""
+    """What an OpenSSL verify result means. When the chain is good only the name can have been wrong."""
     if code in _EXPIRED:
         return FailureKind.CERTIFICATE_EXPIRED
-    if code in _WRONG_HOST or code == _NOT_ASKED:
+    if code in _WRONG_HOST or code in _CHAIN_IS_GOOD:
         return FailureKind.CERTIFICATE_WRONG_HOST
     return FailureKind.CERTIFICATE_UNTRUSTED
 
@@ -204,10 +205,10 @@ def _kind_of(error: BaseException, phase: Phase) -> FailureKind | None:
             return FailureKind.CLOSED_EARLY
         case asyncio.LimitOverrunError():
             return FailureKind.TOO_LARGE
-        case OSError() if error.errno in _OURS:
+        case OSError(errno=int(number)) if number in _OURS:
             return FailureKind.INTERNAL
-        case OSError() if error.errno in _ERRNO:
-            return _ERRNO[error.errno]
+        case OSError(errno=int(number)) if number in _ERRNO:
+            return _ERRNO[number]
         case ConnectionError():
             return FailureKind.RESET
         case UnicodeError() if phase is Phase.DNS:
