@@ -63,12 +63,16 @@ class RedisLink:
 
     deadline_s: the longest any call takes. A command is sent again when its connection had died meanwhile or says nothing,
     so what must not happen twice belongs into a script that can tell.
+    probe_after_s: a connection that idled so long is asked with a PING before it is used; 0: never.
     """
 
-    def __init__(self, url: str, *, deadline_s: float = 5.0, connections: int = _CONNECTIONS) -> None:
+    def __init__(
+        self, url: str, *, deadline_s: float = 5.0, connections: int = _CONNECTIONS, probe_after_s: int = 30
+    ) -> None:
         self._url = url
         self._deadline_s = deadline_s
         self._connections = connections
+        self._probe_after_s = probe_after_s
         self._client: Redis | None = None
         self._making: asyncio.Lock = asyncio.Lock()
 
@@ -142,7 +146,7 @@ class RedisLink:
             if self._client is None:
                 await asyncio.to_thread(_import)
                 try:
-                    self._client = _client(self._url, self._deadline_s, self._connections)
+                    self._client = _client(self._url, self._deadline_s, self._connections, self._probe_after_s)
                 except ValueError as error:
                     raise RedisUnavailable("bad_url", mask(str(error))) from None
             return self._client
@@ -152,7 +156,7 @@ def _import() -> None:
     import redis.asyncio  # noqa: F401
 
 
-def _client(url: str, deadline_s: float, connections: int) -> "Redis":
+def _client(url: str, deadline_s: float, connections: int, probe_after_s: int) -> "Redis":
     """A client that has not connected yet. UTF-8 in, bytes out."""
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
@@ -177,7 +181,7 @@ def _client(url: str, deadline_s: float, connections: int) -> "Redis":
         socket_timeout=deadline_s * 0.4,
         socket_connect_timeout=deadline_s,
         socket_keepalive=True,
-        health_check_interval=30,
+        health_check_interval=probe_after_s,
         retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 1, supported_errors=(Disconnected,)),
         # RESP2 and no CLIENT SETINFO: what 6.2, 7, Upstash and stand-ins all speak.
         protocol=2,

@@ -36,7 +36,7 @@ class Pulse:
     """What `/health` asks. url: None where Redis is not configured.   deadline_s: bounds every answer."""
 
     def __init__(self, url: str | None, *, deadline_s: float = 2.0) -> None:
-        self._link = None if url is None else RedisLink(url, deadline_s=deadline_s, connections=2)
+        self._link = None if url is None else RedisLink(url, deadline_s=deadline_s, connections=2, probe_after_s=0)
         self._group: asyncio.TaskGroup | None = None
         self._under_way: asyncio.Task[Answers | Silent] | None = None
         self._last: Answers | Silent | None = None
