@@ -81,4 +81,6 @@ def host_shown(host: str) -> str | None:
     labels = host.split(".")
     if host != "localhost" and len(labels) < 2 and not re.fullmatch(r"[0-9a-f:]{2,39}", host):
         return None
-    return host if all(_RUN.fullmatch(run) for run in re.split(r"[.:-]+", host) if run) else None
+    runs = [run for run in re.split(r"[.:-]+", host) if run]
+    mixed = [run for run in runs if not run.isalpha() and not run.isdigit()]
+    return host if len(mixed) <= 1 and all(_RUN.fullmatch(run) for run in runs) else None
