@@ -62,22 +62,24 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
-    """`await open_page(url, **context_options)` -> a page of a new context; `context=` opens another tab of one.
-
-    """
+    """`await open_page(url, **context_options)` -> a page of a new context; `context=` opens another tab of one."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
     async def open_(url: str, *, context: BrowserContext | None = None, **options: Any) -> Page:
         if context is None:
-            context = await browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1000, "height": 760}, **options})
+            context = await browser.new_context(
+                **{"locale": "en-GB", "viewport": {"width": 1000, "height": 760}, **options}
+            )
             context.set_default_timeout(10_000)
             contexts.append(context)
         page = await context.new_page()
 
         def heard(message: ConsoleMessage) -> None:
             # What the network does is the test's own doing; what the page does is not.
-            if message.type == "error" and not any(word in message.text for word in ("net::ERR", "status of", "WebSocket")):
+            if message.type == "error" and not any(
+                word in message.text for word in ("net::ERR", "status of", "WebSocket")
+            ):
                 errors.append(message.text)
 
         page.on("console", heard)

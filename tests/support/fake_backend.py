@@ -217,6 +217,11 @@ class FakeBackend:
         async def told(request: Request, problem: Problem) -> Response:
             return JSONResponse(problem.body, problem.status, problem.headers, "application/problem+json")
 
+        @app.get("/health")
+        async def health() -> dict[str, Any]:
+            chatbot = {"state": "waking" if self.is_waking else "awake", "since": self.waking_since}
+            return {"status": "healthy", "service": "chatify_backend", "chatbot": chatbot}
+
         @app.get("/api/v1/chat/personalities")
         async def personalities() -> dict[str, Any]:
             return {"items": self.personalities, "next": None, "stale": self.is_stale}
@@ -240,9 +245,7 @@ class FakeBackend:
             return await self._post(self._find(session_id), body["message_id"], body["message"])
 
         @app.get("/api/v1/chat/sessions/{session_id}/messages")
-        async def messages(
-            request: Request, session_id: str, after: int = 0, limit: int = 100
-        ) -> dict[str, Any]:
+        async def messages(request: Request, session_id: str, after: int = 0, limit: int = 100) -> dict[str, Any]:
             self._check(request)
             self.list_calls += 1
             turns = list(self._find(session_id).turns.values())

@@ -156,7 +156,7 @@ const delivery = makeDelivery({
     well();
     tell({ type: "accepted", id });
     if (body.status === "answered") tell({ type: "reply", id, ...outcome(body) });
-    else if (body.chatbot === "waking") tell({ type: "waking", id });
+    else if (body.chatbot === "waking") waking(null, id);
   },
   refused(id, problem) {
     well();
@@ -255,6 +255,14 @@ function openLine() {
   });
 }
 
+/** The assistant is being woken, since a time that may not have been told with it. */
+async function waking(since, id) {
+  tell({ type: "waking", id });
+  if (since) wakingSince = at(since);
+  else wakingSince ??= await server.wakingSince().catch(() => null);
+  draw();
+}
+
 function heard(event) {
   const id = event.message_id;
   if (id && !conversation.turns.some((turn) => turn.id === id)) {
@@ -264,13 +272,11 @@ function heard(event) {
   switch (event.type) {
     case "hello":
       well();
-      if (event.chatbot === "waking" && event.since) wakingSince = at(event.since);
-      readList().then(() => event.chatbot === "waking" && tell({ type: "waking" }));
+      readList().then(() => event.chatbot === "waking" && waking(event.since));
       delivery.start();
       break;
     case "waking":
-      wakingSince = at(event.since);
-      tell({ type: "waking", id });
+      waking(event.since, id);
       break;
     case "reply":
       tell({ type: "reply", id, ...outcome(event) });
@@ -390,7 +396,7 @@ function begin(stored) {
     openLine();
     readList().then(() => delivery.start());
   } else delivery.start();
-  draw();
+  drawNow(); // at once: what is shown next may be given the focus
 }
 
 memory.onOtherTab(() => {

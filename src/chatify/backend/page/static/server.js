@@ -6,7 +6,7 @@
 
 import { memory } from "./memory.js";
 
-const BASE = "api/v1/chat/";
+const CHAT = "api/v1/chat/";
 const QUICK_MS = 20_000;
 const REPLY_MS = 90_000; // the server waits up to 60 s for a reply before it answers 202
 const LIST_LIMIT = 200;
@@ -44,7 +44,7 @@ async function call(method, path, body, deadline_ms = QUICK_MS) {
   let response;
   let answer;
   try {
-    response = await fetch(BASE + path, { method, headers, body: JSON.stringify(body), signal: abort.signal, cache: "no-store" });
+    response = await fetch(path, { method, headers, body: JSON.stringify(body), signal: abort.signal, cache: "no-store" });
     answer = await response.json().catch(() => null);
   } catch {
     throw new Unreachable();
@@ -93,16 +93,21 @@ function signedInUser() {
 }
 
 export const server = {
-  personalities: () => call("GET", "personalities"),
+  /** Since when the assistant is being woken, in milliseconds; null when it is not. */
+  async wakingSince() {
+    const { chatbot } = await call("GET", "health");
+    return chatbot?.state === "waking" && chatbot.since ? at(chatbot.since) : null;
+  },
+  personalities: () => call("GET", `${CHAT}personalities`),
   open: (personality_id) =>
-    call("POST", "sessions", { user_id: memory.token ? signedInUser() : memory.user, personality_id: personality_id ?? undefined }),
-  session: (id) => call("GET", `sessions/${encodeURIComponent(id)}`),
+    call("POST", `${CHAT}sessions`, { user_id: memory.token ? signedInUser() : memory.user, personality_id: personality_id ?? undefined }),
+  session: (id) => call("GET", `${CHAT}sessions/${encodeURIComponent(id)}`),
   send: (session, message_id, message) =>
-    call("POST", `sessions/${encodeURIComponent(session)}/messages`, { message, message_id }, REPLY_MS),
+    call("POST", `${CHAT}sessions/${encodeURIComponent(session)}/messages`, { message, message_id }, REPLY_MS),
   /** One page of the list: { items, next }. after: null, or the `next` of an earlier page. */
   async list(session, after) {
     const query = after === null ? "" : `&after=${encodeURIComponent(after)}`;
-    const page = await call("GET", `sessions/${encodeURIComponent(session)}/messages?limit=${LIST_LIMIT}${query}`);
+    const page = await call("GET", `${CHAT}sessions/${encodeURIComponent(session)}/messages?limit=${LIST_LIMIT}${query}`);
     return { items: page.items.map(listItem), next: page.next ?? null };
   },
 };
