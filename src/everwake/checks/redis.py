@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from everwake.checks import tls
 from everwake.checks._kind import CheckKind, Tape, Unmet
@@ -29,7 +29,9 @@ class Spec:
 async def observe(spec: Spec, tape: Tape) -> Failure | None:
     """Connect, log in, select the database, PING; everything in the protocol's first version, which every server speaks."""
     url = urlsplit(spec.url.reveal() if isinstance(spec.url, Secret) else spec.url)
-    context = tls.trust(spec.ca_file) if url.scheme == "rediss" else None
+    # `ssl_ca_certs` in the URL is how redis-py is told, so a service's own REDIS_URL works here unchanged.
+    ca_file = spec.ca_file or next(iter(parse_qs(url.query).get("ssl_ca_certs", ())), None)
+    context = tls.trust(ca_file) if url.scheme == "rediss" else None
     reader, writer = await tape.dialer.dial(
         tape, url.hostname or "localhost", url.port or 6379, context, limit_bytes=LINE_BYTES
     )
