@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import random
-import urllib.request
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import ModuleType
@@ -82,6 +81,7 @@ class OpenAIProvider:
 
     def _load(self) -> "_Sdk":
         import ssl
+        import urllib.request
 
         import openai
 
