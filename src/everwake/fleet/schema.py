@@ -8,26 +8,48 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
 __all__ = [
-    "Awake", "Check", "Expect", "Fleet", "Keeper", "Notify", "PlatformSettings", "Secret", "Service", "setting",
+    "Awake", "Check", "Expect", "Fleet", "Keeper", "Notify", "PlatformSettings", "Reads", "Secret", "Service", "setting",
 ]  # fmt: skip
 
 Awake = str  # "always", "on-demand" or a window such as "08:00-24:00 Europe/Berlin"
+
+Reads = Literal[
+    "text",
+    "name",
+    "seconds",
+    "url",
+    "host",
+    "path",
+    "route",
+    "secret",
+    "awake",
+    "zone",
+    "statuses",
+    "texts",
+    "secrets",
+    "map",
+]
 
 
 def setting(
     *,
     help: str,
     default: Any = MISSING,
+    default_factory: Any = MISSING,
     ge: float | None = None,
     le: float | None = None,
-    reads: Literal["text", "seconds", "url", "host", "path", "secret"] | None = None,
+    reads: Reads | None = None,
+    key: str | None = None,
 ) -> Any:
     """One setting of a frozen dataclass: its default, range, how its text is read, and its help.
 
-    This one declaration feeds the loader, the messages, `--help` and the docs. reads: None takes it from the annotation;
-    "seconds" accepts 30, "30s", "3m"; "secret" only `{ env = ".." }` or `{ file = ".." }`.
+    This one declaration feeds the loader, the messages, `--help` and the docs. key: its name in the file, where that differs
+    from the field's. reads: None takes it from the annotation; "seconds" accepts 30, "30s", "3m"; "secret" only
+    `{ env = ".." }` or `{ file = ".." }`; "route" a path of a URL; "path" a file's.
     """
-    about = {"help": help, "ge": ge, "le": le, "reads": reads}
+    about = {"help": help, "ge": ge, "le": le, "reads": reads, "key": key}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=about)
     return field(metadata=about) if default is MISSING else field(default=default, metadata=about)
 
 
@@ -59,11 +81,17 @@ class Expect:
     text: must stand in the body.   below_ms: slower is `degraded`.
     """
 
-    status: tuple[int, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: Mapping[str, Any] = field(default_factory=dict)
-    text: str | None = None
-    below_ms: float | None = None
+    status: tuple[int, ...] = setting(
+        default=(), reads="statuses", help="accepted status, or a list of them; else 200-299"
+    )
+    headers: Mapping[str, str] = setting(
+        default_factory=dict, reads="map", help="headers and the values they must have"
+    )
+    json: Mapping[str, Any] = setting(
+        default_factory=dict, reads="map", help="JSON values that must be so, by dotted path"
+    )
+    text: str | None = setting(default=None, help="must stand in the body")
+    below_ms: float | None = setting(default=None, ge=1, help="slower than this many milliseconds is degraded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +108,31 @@ class Check:
 class Service:
     """One thing kept awake. url: scheme://host[:port] without a trailing slash. plan: "free" sleeps; None when not known."""
 
-    name: str
-    url: str
-    health: str = "/health"
-    every_s: float = 180.0
-    timeout_s: float = 30.0
-    expect: Expect = field(default_factory=Expect)
-    heartbeat: str | None = None
-    heartbeat_every_s: float = 30.0
-    checks: tuple[Check, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    platform: str | None = None
-    platform_id: str | None = None
-    plan: str | None = None
-    repair: Literal["off", "ask", "auto"] = "ask"
-    awake: Awake = "always"
-    group: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    line: int = 0
+    name: str = setting(reads="name", help="short and unique: letters, digits, - and _")
+    url: str = setting(reads="url", help="scheme://host[:port]")
+    health: str = setting(default="/health", reads="route", help="what is asked for at every look")
+    every_s: float = setting(default=180.0, ge=1, le=86_400, reads="seconds", key="every", help="between two looks")
+    timeout_s: float = setting(
+        default=30.0, ge=0.1, le=300, reads="seconds", key="timeout", help="longest a look may take"
+    )
+    expect: Expect = setting(default_factory=Expect, help="what makes an answer good")
+    heartbeat: str | None = setting(default=None, reads="route", help="path of a persistent WebSocket to hold")
+    heartbeat_every_s: float = setting(
+        default=30.0, ge=1, le=3_600, reads="seconds", key="heartbeat_every", help="between two beats"
+    )
+    checks: tuple[Check, ...] = setting(default=(), key="check", help="further checks, one [[service.check]] each")
+    depends_on: tuple[str, ...] = setting(
+        default=(), reads="texts", help="services it needs: it is silent while they are down"
+    )
+    platform: str | None = setting(default=None, reads="text", help="who runs it: render, sim")
+    platform_id: str | None = setting(default=None, reads="text", help="its id there; else found by name or host")
+    plan: str | None = setting(default=None, reads="text", help='"free" where the platform puts it to sleep')
+    repair: Literal["off", "ask", "auto"] = setting(default="ask", help="whether it may be repaired")
+    awake: Awake = setting(
+        default="always", reads="awake", help='always, on-demand or a window: "08:00-24:00 Europe/Berlin"'
+    )
+    group: str | None = setting(default=None, reads="text", help="heading it stands under on the page")
+    variables: Mapping[str, Any] = setting(default_factory=dict, reads="map", help="what its variables must be")
 
     @property
     def title(self) -> str:
@@ -113,31 +148,33 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSettings:
-    """How to reach one platform's API."""
+    """How to reach one platform's API: `[platform.<name>]`."""
 
     name: str
-    api_key: Secret | None = None
-    url: str | None = None
+    api_key: Secret | None = setting(default=None, reads="secret", help="key of the platform's API")
+    url: str | None = setting(default=None, reads="url", help="another address of that API")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """Apprise URLs; each is a secret, for they carry tokens."""
 
-    urls: tuple[Secret, ...] = ()
+    urls: tuple[Secret, ...] = setting(default=(), reads="secrets", help='Apprise URLs, each as { env = "NAME" }')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
     """How the keeper itself behaves: `[keeper]`. host off loopback needs password or token."""
 
-    host: str = "127.0.0.1"
-    port: int = 8600
-    password: Secret | None = None
-    token: Secret | None = None
-    allowed_hosts: tuple[str, ...] = ()
-    public_url: str | None = None
-    allow_private: bool = True
+    host: str = setting(default="127.0.0.1", reads="host", help="address the page listens on")
+    port: int = setting(default=8600, ge=0, le=65_535, help="port the page listens on")
+    password: Secret | None = setting(default=None, reads="secret", help="asked for on the page")
+    token: Secret | None = setting(default=None, reads="secret", help="bearer token of the API")
+    allowed_hosts: tuple[str, ...] = setting(default=(), reads="texts", help="further names this keeper is reached by")
+    public_url: str | None = setting(
+        default=None, reads="url", help="where people reach the page, for links in messages"
+    )
+    allow_private: bool = setting(default=True, help="whether services may have private addresses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

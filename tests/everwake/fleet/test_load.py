@@ -1,0 +1,112 @@
+"""Reading `everwake.toml`: all of it, or every mistake with its place."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everwake.checks import kinds
+from everwake.fleet.load import BadFleet, load, read
+
+BAD = Path(__file__).parents[2] / "config" / "bad"
+SPECS = {name: kind.spec for name, kind in kinds().items() if kind.observe is not None}
+ENVIRON = {"RENDER_API_KEY": "rnd_example", "ALERT_URL": "json://127.0.0.1"}
+
+WHOLE = """\
+[fleet]
+name = "blabbin"
+
+[[service]]
+name = "chatbot"
+url = "https://chatify-chatbot.onrender.com/"
+every = "90s"
+expect = { status = 200, json = { status = "healthy" } }
+heartbeat = "/ws/keepalive"
+depends_on = ["redis"]
+platform = "render"
+repair = "auto"
+awake = "08:00-24:00 Europe/Berlin"
+
+  [[service.check]]
+  kind = "chat"
+  every = "1h"
+
+[[service]]
+name = "redis"
+url = "https://blabbin-redis.onrender.com"
+
+[platform.render]
+api_key = { env = "RENDER_API_KEY" }
+
+[notify]
+urls = [{ env = "ALERT_URL" }]
+"""
+
+
+def test_a_whole_file_is_read_with_its_defaults() -> None:
+    fleet = read(WHOLE, "everwake.toml", ENVIRON, SPECS)
+    chatbot, redis = fleet.services
+    assert (chatbot.url, chatbot.every_s, chatbot.timeout_s) == ("https://chatify-chatbot.onrender.com", 90.0, 30.0)
+    assert (chatbot.expect.status, chatbot.expect.json) == ((200,), {"status": "healthy"})
+    assert [(check.kind, check.every_s) for check in chatbot.checks] == [("chat", 3600.0)]
+    assert (redis.every_s, redis.health, redis.heartbeat, redis.repair) == (180.0, "/health", None, "ask")
+    assert fleet.platforms["render"].api_key is not None
+    assert fleet.platforms["render"].api_key.reveal() == "rnd_example"
+
+
+def test_a_secret_has_no_readable_form() -> None:
+    fleet = read(WHOLE, "everwake.toml", ENVIRON, SPECS)
+    assert "rnd_example" not in repr(fleet)
+    assert "json://" not in repr(fleet)
+
+
+@pytest.mark.parametrize("file", sorted(BAD.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_bad_file_is_answered_exactly_so(file: Path) -> None:
+    with pytest.raises(BadFleet) as caught:
+        read(file.read_text(), "everwake.toml", {"EMPTY": ""}, SPECS)
+    assert caught.value.message + "\n" == file.with_suffix(".txt").read_text()
+    assert caught.value.exit_code == 2
+
+
+def test_there_is_a_bad_file_for_every_kind_of_mistake() -> None:
+    assert len(list(BAD.glob("*.toml"))) >= 12
+
+
+def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(BadFleet, match="everwake init"):
+        load(tmp_path / "everwake.toml", {}, SPECS)
+
+
+def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
+    file = tmp_path / "everwake.toml"
+    file.write_bytes(b'[fleet]\nname = "caf\xe9"\n')
+    with pytest.raises(BadFleet, match=r":2:12: is not UTF-8"):
+        load(file, {}, SPECS)
+
+
+def test_a_bom_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "everwake.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + WHOLE.encode())
+    assert load(file, ENVIRON, SPECS).name == "blabbin"
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("rnd_from_file\n")
+    file = tmp_path / "everwake.toml"
+    file.write_text(WHOLE.replace('{ env = "RENDER_API_KEY" }', '{ file = "key" }'))
+    key = load(file, ENVIRON, SPECS).platforms["render"].api_key
+    assert key is not None
+    assert (key.reveal(), key.source) == ("rnd_from_file", "file key")
+
+
+@given(st.text(max_size=200), st.integers(0, len(WHOLE)), st.integers(0, 30))
+def test_any_damage_is_a_mistake_with_a_place_or_no_mistake_at_all(damage: str, at: int, cut: int) -> None:
+    text = WHOLE[:at] + damage + WHOLE[at + cut :]
+    try:
+        read(text, "everwake.toml", ENVIRON, SPECS)
+    except BadFleet as bad:
+        assert bad.mistakes
+        lines = text.count("\n") + 1
+        assert all(1 <= mistake.line <= lines and mistake.column >= 1 for mistake in bad.mistakes)
+        assert "rnd_example" not in bad.message
