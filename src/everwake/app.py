@@ -33,7 +33,8 @@ SURROUNDINGS = frozenset(
 )  # fmt: skip
 _OF_ALL = ("BACKEND_CORS_ORIGINS", "DEBUG", "LOG_LEVEL", "PYTHON_VERSION")
 _OF_SIGN_IN = (
-    "REQUIRE_SIGN_IN", "FIREBASE_PROJECT_ID", "FIREBASE_CREDENTIALS", "FIREBASE_CREDENTIALS_FILE", "SERVICE_TOKEN",
+    "REQUIRE_SIGN_IN", "FIREBASE_PROJECT_ID", "FIREBASE_CLIENT_EMAIL", "FIREBASE_CREDENTIALS", "FIREBASE_CREDENTIALS_FILE",
+    "FIREBASE_PRIVATE_KEY", "SERVICE_TOKEN",
 )  # fmt: skip
 # The user's variables that each service reads; the others of docs/settings.md are for `up` to decide (a test compares).
 PASSED_ON: Mapping[str, tuple[str, ...]] = {

@@ -41,19 +41,25 @@ class UpRun(Service):
 
     def until_ready(self) -> dict[str, Any]:
         """Wait for `up.json`; what it says."""
-        until(lambda: self.up_json.exists() or self.process.poll() is not None)
-        assert self.up_json.exists(), self.log
+        until(lambda: self._has_published() or self.process.poll() is not None)
+        assert self._has_published(), self.log
         self.family = psutil.Process(self.process.pid).children(recursive=True)
         return dict(json.loads(self.up_json.read_text()))
 
-    def url(self, name: str) -> str:
+    def _has_published(self) -> bool:
+        """Is there an `up.json`, and is it not one that a killed run left?"""
+        with contextlib.suppress(FileNotFoundError):
+            return bool(json.loads(self.up_json.read_text())["pid"] == self.process.pid)
+        return False
+
+    def at(self, name: str) -> str:
         """The address of a service."""
         return str(json.loads(self.up_json.read_text())["services"][name]["url"])
 
     def call(self, name: str, path: str, body: Any = None) -> Any:
         """JSON body of a call to a service; an HTTP error is raised."""
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url(name) + path, data, {"Content-Type": "application/json"})
+        request = Request(self.at(name) + path, data, {"Content-Type": "application/json"})
         with urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 

@@ -50,7 +50,7 @@ def test_one_command_three_green_services_a_chat_and_a_clean_end(tmp_path: Path)
         }
         for name in SERVICES:
             assert run.call(name, "/health")["status"] == "healthy"
-            assert run.url(name).startswith("http://127.0.0.1:")
+            assert run.at(name).startswith("http://127.0.0.1:")
         if sys.platform != "win32":
             assert run.up_json.stat().st_mode & 0o777 == 0o600
 
@@ -58,7 +58,7 @@ def test_one_command_three_green_services_a_chat_and_a_clean_end(tmp_path: Path)
         assert answered["response"]
         assert answered["provider"] == "offline"
 
-        run.until_line(f"Open {run.url('backend')}/ and chat. Ctrl-C stops everything.")
+        run.until_line(f"Open {run.at('backend')}/ and chat. Ctrl-C stops everything.")
         assert "offline" in run.until_line("AI     ")
         assert "OPENAI_API_KEY" in run.log
         assert "REDIS_URL is not set: starting a" in run.log
@@ -82,7 +82,7 @@ def test_other_ways_to_say_stop_do_the_same(number: int, tmp_path: Path) -> None
         code, took_s = run.told(number)
         assert (code, run.left()) == (0, [])
         assert took_s < 5.0
-        assert not [line for line in run.lines if line.startswith("chatbot ")], "quiet"
+        assert not [line for line in run.lines if line.startswith("chatbot       |")], "quiet"
 
 
 def test_told_to_stop_while_it_starts_it_ends_as_cleanly(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_taken_port_is_skipped_and_said(tmp_path: Path) -> None:
         with up_in(tmp_path, port=port - 1) as run:
             run.until_ready()
             assert f"port {port} is taken, so it is skipped" in run.log
-            assert run.url("chatbot") != f"http://127.0.0.1:{port}"
+            assert run.at("chatbot") != f"http://127.0.0.1:{port}"
 
 
 @posix_only

@@ -83,7 +83,7 @@ class Screen:
         console = Console(
             file=text, force_terminal=has_colour(self._out), no_color=not has_colour(self._out), width=100
         )
-        table = Table(box=SIMPLE_HEAD if "utf" in self._out.encoding.lower() else None, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD if "utf" in self._out.encoding.lower() else None, pad_edge=False, show_edge=False)
         for heading, style in (("service", "bold"), ("", "green"), ("address", "cyan")):
             table.add_column(heading, style=style, no_wrap=True)
         for name, url in running.urls.items():
@@ -96,7 +96,7 @@ class Screen:
         console.print(
             f"\nOpen [bold]{running.urls['backend']}/[/bold] and chat. Ctrl-C stops everything.\n", highlight=False
         )
-        return text.getvalue().rstrip("\n") + "\n"
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _in(self, colour: str, text: str, stream: TextIO) -> str:
         return f"{colour}{text}{_PLAIN}" if has_colour(stream) else text
