@@ -45,6 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         settings = variables.load(getattr(variables, kind))
+
+        from chatify import logs
+
+        level = "DEBUG" if settings.debug else settings.log_level
+        logs.configure(level, json=json_lines, secrets=variables.secrets(settings))
+        app = import_module(module).create(settings)
     except variables.BadSettings as mistakes:
         print(mistakes, file=sys.stderr)
         return 2
@@ -52,12 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("The variables are in order.")
         return 0
 
-    from chatify import logs
-
-    logs.configure(
-        "DEBUG" if settings.debug else settings.log_level, json=json_lines, secrets=variables.secrets(settings)
-    )
-
     from chatify.serving import serve
 
-    return serve(import_module(module).create(settings), settings, name=name)
+    return serve(app, settings, name=name)

@@ -1,5 +1,6 @@
 """The web application that the services share: problem documents, CORS, a bounded body; pure ASGI, no middleware that buffers."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -96,6 +97,12 @@ class _Faults:
 
         try:
             await self.app(scope, receive, noting)
+        except asyncio.CancelledError:
+            # Only the server cancels a request: after SIGTERM, when its time was up.
+            if not started:
+                stopping = Problem(503, "shutting_down", "The service is being stopped.", retry_after_s=1)
+                await problem_response(stopping)(scope, receive, send)
+            raise
         except Exception:
             log.exception("request failed: %s %s", scope["method"], scope["path"][:200])
             if started:  # half an answer cannot be mended; the server cuts the connection

@@ -7,7 +7,7 @@ one of them is there, a call that needs it waits a little; a call that does not 
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -32,14 +32,16 @@ from chatify.chatbot.bodies import (
     session_body,
 )
 from chatify.chatbot.dependencies import Dependency
+from chatify.chatbot.personalities import DEFAULT_ID, BadPersonalities, Personality
 from chatify.chatbot.personalities import load as load_personalities
 from chatify.chatbot.providers import choose
-from chatify.chatbot.replies import DEFAULT_PERSONALITY, Persona, Replies
+from chatify.chatbot.replies import Replies
 from chatify.chatbot.sessions import Message, Session, SessionStore, StoreUnavailable
 from chatify.chatbot.stores import store_for
 from chatify.chatbot.streaming import EventStream
 from chatify.firebase import Caller, SignIn, may_act_for
 from chatify.limits import RateLimiter
+from chatify.mistakes import BadSettings, Mistake
 from chatify.problems import Problem
 from chatify.settings import ChatbotSettings
 from chatify.web import create_app, problems
@@ -64,7 +66,11 @@ Authorization = Annotated[str | None, Header(include_in_schema=False)]
 
 
 def create(settings: ChatbotSettings) -> FastAPI:
-    """The application for these variables; nothing is connected until its lifespan begins."""
+    """The application for these variables; nothing is connected until its lifespan begins.
+
+    Raises:
+        BadSettings: when the operator's personalities cannot be read.
+    """
     chatbot = _Chatbot(settings)
     app = create_app(
         title="Chatify Chatbot", settings=settings, lifespan=chatbot.live, body_limit_bytes=settings.body_limit
@@ -77,8 +83,8 @@ class _Chatbot:
     def __init__(self, settings: ChatbotSettings) -> None:
         self.settings = settings
         self.version = version("everwake")
-        self.personalities = load_personalities(settings.personalities_dir)
-        self.choice = choose(settings)
+        self.personalities = _personalities(settings)
+        self.choice = choose(settings, self.personalities)
         self.keepalive = KeepAlive(service=SERVICE)
         self.is_warm = asyncio.Event()
         self.store = Dependency[SessionStore](
@@ -96,10 +102,7 @@ class _Chatbot:
         self.replies = Replies(
             store=self.store,
             provider=self.choice.provider,
-            personas={
-                one.id: Persona(system_prompt=one.system_prompt, temperature=one.temperature)
-                for one in self.personalities.values()
-            },
+            personalities=self.personalities,
             rate=RateLimiter(settings.rate_limit),
             max_replies=settings.max_replies,
             reply_within_s=settings.openai_timeout + 5.0,
@@ -264,7 +267,7 @@ class _Chatbot:
         caller = await self._caller(authorization)
         if caller is not None and not may_act_for(caller, new.user_id):
             raise Problem(403, "forbidden", "user_id is not the signed-in user.")
-        personality_id = new.personality_id or DEFAULT_PERSONALITY
+        personality_id = new.personality_id or DEFAULT_ID
         if personality_id not in self.personalities:
             raise Problem(422, "personality_not_found", "There is no such personality.")
         limit = self.settings.session_response_limit
@@ -357,6 +360,21 @@ class _Chatbot:
     def _opening(self, session: Session) -> str | None:
         personality = self.personalities.get(session.personality_id)
         return None if personality is None else personality.opening
+
+
+def _personalities(settings: ChatbotSettings) -> Mapping[str, Personality]:
+    try:
+        return load_personalities(settings.personalities_dir)
+    except BadPersonalities as found:
+        raise BadSettings(
+            tuple(
+                Mistake(
+                    variable="PERSONALITIES_DIR", problem="bad_file", message=one.message, column=None,
+                    found=f"{one.file.name}:{one.line}:{one.column}", fix=one.fix,
+                )
+                for one in found.mistakes
+            )
+        ) from None  # fmt: skip
 
 
 async def _outermost(work: Coroutine[Any, Any, None]) -> None:

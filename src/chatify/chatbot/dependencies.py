@@ -58,9 +58,7 @@ class Dependency(Generic[T]):
             Problem: 503 `dependency_unavailable` with Retry-After.
         """
         if self.value is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_FIRST_WAIT_S):
-                    await self.decided.wait()
+            await self._first_attempt()
         if self.value is None:
             raise self.problem(self.note or "it is still starting")
         return self.value
@@ -82,8 +80,14 @@ class Dependency(Generic[T]):
         if self.state == "failed":
             self._became("ready", None)
 
+    async def _first_attempt(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_WAIT_S):
+                await self.decided.wait()
+
     async def look(self) -> State:
         """Look now; what was seen."""
+        await self._first_attempt()
         if self.value is not None and self._look is not None:
             try:
                 async with asyncio.timeout(_FIRST_WAIT_S):

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from chatify.chatbot.dependencies import Dependency
+from chatify.chatbot.personalities import DEFAULT_ID, Personality
 from chatify.chatbot.providers.port import Chunk, Provider, ProviderFailure, Question
 from chatify.chatbot.sessions import (
     Begun,
@@ -36,11 +37,10 @@ from chatify.chatbot.streaming import Event
 from chatify.limits import RateLimiter
 from chatify.problems import Problem
 
-__all__ = ["DEFAULT_PERSONALITY", "Persona", "Replies"]
+__all__ = ["Replies"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PERSONALITY = "general-assistant"
 LEASE_S = 10.0  # a place whose process was killed is free after this
 _RENEW_EVERY_S = 3.0
 _FINISH_PAUSES_S = (0.1, 0.5, 2.0)  # a reply that was paid for is worth a few attempts to store it
@@ -49,14 +49,6 @@ _ATTEMPTS = 3  # at one reply, when other processes take the turn over
 _WAITING_PER_REPLY = 8  # requests in the house for each reply that may be in the making
 
 Answer = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Persona:
-    """What the provider is told about whom it plays. temperature: 0 to 2."""
-
-    system_prompt: str
-    temperature: float
 
 
 @dataclass(slots=True)
@@ -96,12 +88,12 @@ class Replies:
         *,
         store: Dependency[SessionStore],
         provider: Provider,
-        personas: Mapping[str, Persona],
+        personalities: Mapping[str, Personality],
         rate: RateLimiter,
         max_replies: int,
         reply_within_s: float,
     ) -> None:
-        self._store, self._provider, self._personas, self._rate = store, provider, personas, rate
+        self._store, self._provider, self._personalities, self._rate = store, provider, personalities, rate
         self._max_replies, self._reply_within_s = max_replies, reply_within_s
         self._in_hand: set[Ticket] = set()
         self._is_idle = asyncio.Event()
@@ -277,7 +269,8 @@ class Replies:
 
     def _asked(self, begun: Begun, text: str, *, stream: bool) -> AsyncGenerator[Chunk, None]:
         session = begun.session
-        persona = self._personas.get(session.personality_id) or self._personas[DEFAULT_PERSONALITY]
+        # One that the operator has removed meanwhile: the conversation goes on with the default.
+        persona = self._personalities.get(session.personality_id) or self._personalities[DEFAULT_ID]
         question = Question(
             personality_id=session.personality_id,
             system_prompt=persona.system_prompt,

@@ -26,8 +26,14 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[Event, None]) -> None:
-        self._events = events
+    def __init__(
+        self,
+        events: AsyncGenerator[Event, None],
+        *,
+        comment_every_s: float = _COMMENT_EVERY_S,
+        send_within_s: float = _SEND_WITHIN_S,
+    ) -> None:
+        self._events, self._comment_every_s, self._send_within_s = events, comment_every_s, send_within_s
         self._sent_at_s = 0.0
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -48,7 +54,7 @@ class EventStream(Response):
     async def _send(self, send: Send, text: str) -> None:
         self._sent_at_s = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(_SEND_WITHIN_S):
+            async with asyncio.timeout(self._send_within_s):
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         except (TimeoutError, OSError):
             raise _Gone from None
@@ -58,8 +64,8 @@ class EventStream(Response):
         loop = asyncio.get_running_loop()
         self._sent_at_s = loop.time()
         while True:
-            await asyncio.sleep(max(0.01, self._sent_at_s + _COMMENT_EVERY_S - loop.time()))
-            if loop.time() - self._sent_at_s >= _COMMENT_EVERY_S:
+            await asyncio.sleep(max(0.01, self._sent_at_s + self._comment_every_s - loop.time()))
+            if loop.time() - self._sent_at_s >= self._comment_every_s:
                 await self._send(send, ": the reply is being made\n\n")
 
 
