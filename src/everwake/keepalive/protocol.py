@@ -1,0 +1,218 @@
+"""The keep-alive protocol, pure: bytes and monotonic seconds in, decisions out. No socket, no clock, no dice.
+
+A line is one client's WebSocket. Both sides send text frames of JSON (docs/keepalive.md):
+
+    {"type":"ping","timestamp":"2026-01-01T00:00:00.000Z","status":"alive","service":"chatify_chatbot","seq":0}
+    {"type":"pong","timestamp":"2026-01-01T00:00:00.004Z","seq":0}
+
+`Line` is what a server remembers of one client, `Watch` what a client remembers of its server.
+"""
+
+import enum
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+__all__ = [
+    "BAD_ORIGIN",
+    "BAD_TOKEN",
+    "FULL",
+    "MESSAGE_LIMIT_BYTES",
+    "MISSED",
+    "MISSED_LIMIT",
+    "RESTARTING",
+    "SUBPROTOCOL",
+    "TOO_BIG",
+    "Close",
+    "Do",
+    "Kind",
+    "Line",
+    "Message",
+    "Pings",
+    "Watch",
+    "bearer_subprotocol",
+    "client_ping",
+    "parse",
+    "pong",
+    "timestamp",
+]
+
+MESSAGE_LIMIT_BYTES = 4096
+MISSED_LIMIT = 2
+
+# A browser can set no header on a WebSocket. It can offer subprotocols: this one, which the server selects, and
+# beside it `bearer_subprotocol(token)`, which is read and never repeated. A query would stand in every access log.
+SUBPROTOCOL = "everwake.keepalive"
+_BEARER = "bearer."
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Why a server ends a line. code: RFC 6455 section 7.4 and the IANA registry of WebSocket close codes."""
+
+    code: int
+    reason: str
+
+
+RESTARTING = Close(1012, "the service restarts")
+TOO_BIG = Close(1009, f"a message may have {MESSAGE_LIMIT_BYTES} bytes at the most")
+FULL = Close(1013, "no line is free, try again later")
+BAD_ORIGIN = Close(1008, "this origin is not allowed")
+BAD_TOKEN = Close(1008, "the token is missing or wrong")
+# 1011 is what uvicorn and the `websockets` library close with when their own ping is not answered.
+MISSED = Close(1011, f"{MISSED_LIMIT} beats were not answered")
+
+
+class Kind(enum.Enum):
+    """What a message turned out to be."""
+
+    PING = "ping"
+    PONG = "pong"
+    IGNORED = "ignored"  # no JSON object, or of a type that is not known: counted, never fatal
+    TOO_BIG = "too big"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the other side. seq: only where it sent a whole number."""
+
+    kind: Kind
+    seq: int | None = None
+
+
+_IGNORED = Message(Kind.IGNORED)
+_TOO_BIG = Message(Kind.TOO_BIG)
+_KINDS = {"ping": Kind.PING, "pong": Kind.PONG}
+
+
+def parse(data: str | bytes) -> Message:
+    """What a message says. Whatever it holds, this answers and does not raise; a binary frame is never one of ours."""
+    # UTF-8 takes at least one byte a character, so the length in characters settles most messages.
+    if len(data) > MESSAGE_LIMIT_BYTES or (
+        isinstance(data, str) and not data.isascii() and len(data.encode(errors="replace")) > MESSAGE_LIMIT_BYTES
+    ):
+        return _TOO_BIG
+    if isinstance(data, bytes):
+        return _IGNORED
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return _IGNORED
+    if not isinstance(found, dict):
+        return _IGNORED
+    said = found.get("type")
+    kind = _KINDS.get(said) if isinstance(said, str) else None
+    if kind is None:
+        return _IGNORED
+    seq = found.get("seq")
+    return Message(kind, seq if type(seq) is int else None)
+
+
+def timestamp(at_unix_s: float) -> str:
+    """RFC 3339, UTC, milliseconds: `2026-01-01T00:00:00.000Z`."""
+    return datetime.fromtimestamp(at_unix_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class Pings:
+    """A server's pings. What never changes is rendered once, for a frame is rendered at every beat of every line."""
+
+    __slots__ = ("_middle",)
+
+    def __init__(self, service: str, status: str = "alive") -> None:
+        self._middle = f'"status":{json.dumps(status)},"service":{json.dumps(service)}'
+
+    def frame(self, seq: int, at_unix_s: float) -> str:
+        return f'{{"type":"ping","timestamp":"{timestamp(at_unix_s)}",{self._middle},"seq":{seq}}}'
+
+
+def pong(seq: int | None, at_unix_s: float) -> str:
+    """The answer to a ping, with the ping's own `seq` where it had one."""
+    tail = "" if seq is None else f',"seq":{seq}'
+    return f'{{"type":"pong","timestamp":"{timestamp(at_unix_s)}"{tail}}}'
+
+
+def client_ping(seq: int, at_unix_s: float) -> str:
+    """A ping of the client's own: traffic that comes in, even where the server's beats stay away."""
+    return f'{{"type":"ping","timestamp":"{timestamp(at_unix_s)}","seq":{seq}}}'
+
+
+@dataclass(slots=True)
+class Line:
+    """What a server remembers of one line. Call `beat` when the grid says so, `hear` for each message.
+
+    seq: the number of the next ping.   unanswered: pings sent since the client was last heard.
+    has_answered: a client that never sent a pong is kept for ever (the server's own WebSocket ping watches it);
+    one that did and then falls silent is gone.
+    """
+
+    seq: int = 0
+    unanswered: int = 0
+    has_answered: bool = False
+
+    def beat(self) -> int | Close:
+        """The `seq` of the ping to send now, or how to end the line."""
+        if self.has_answered and self.unanswered >= MISSED_LIMIT:
+            return MISSED
+        seq = self.seq
+        self.seq = seq + 1
+        self.unanswered += 1
+        return seq
+
+    def hear(self, message: Message) -> None:
+        """A pong answers whatever was asked; a ping is a sign of life too, but no promise to answer ours."""
+        if message.kind is Kind.PONG:
+            self.has_answered = True
+            self.unanswered = 0
+        elif message.kind is Kind.PING:
+            self.unanswered = 0
+
+
+class Do(enum.Enum):
+    """What a client's `Watch` asks for."""
+
+    PING = "ping"  # the beat is late: tell the watcher, and send something in
+    MISSED = "missed"
+    HANG_UP = "hang up"
+
+
+@dataclass(slots=True)
+class Watch:
+    """A client's patience with one server: sleep until `due`, call `tick`, obey; call `heard` for each ping or pong.
+
+    All times are monotonic seconds. A beat is late `late_s` after it was expected, missed half a period after;
+    MISSED_LIMIT missed ones end the line. Expected means `every_s` after the last thing heard: a server spreads its
+    lines over the period, so its first gap may be shorter than the others.
+    """
+
+    every_s: float
+    late_s: float
+    heard_at: float
+    missed: int = 0
+    has_asked: bool = False
+
+    @property
+    def due(self) -> float:
+        if not self.has_asked:
+            return self.heard_at + self.every_s * (self.missed + 1) + min(self.late_s, self.every_s / 2)
+        return self.heard_at + self.every_s * (self.missed + 1.5)
+
+    def heard(self, now: float) -> float:
+        """Seconds since it was last heard."""
+        gap_s = now - self.heard_at
+        self.heard_at, self.missed, self.has_asked = now, 0, False
+        return gap_s
+
+    def tick(self, now: float) -> Do | None:
+        if now < self.due:
+            return None
+        if not self.has_asked:
+            self.has_asked = True
+            return Do.PING
+        self.missed += 1
+        self.has_asked = False
+        return Do.HANG_UP if self.missed >= MISSED_LIMIT else Do.MISSED
+
+
+def bearer_subprotocol(token: str) -> str:
+    """How a browser shows a token: a subprotocol may hold few characters, so it is the hex of the token's UTF-8."""
+    return _BEARER + token.encode().hex()
