@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,16 @@ def test_one_command_three_green_services_a_chat_and_a_clean_end(tmp_path: Path)
     assert "Traceback" not in run.log
 
 
+ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+
+
 @posix_only
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_ways_to_say_stop_do_the_same(number: int, tmp_path: Path) -> None:
-    with up_in(tmp_path, "--quiet") as run:
+@pytest.mark.parametrize(("number", "env"), [(signal.SIGTERM, ASCII), (signal.SIGHUP, {})])
+def test_other_ways_to_say_stop_do_the_same(number: int, env: dict[str, str], tmp_path: Path) -> None:
+    """Quietly, and once where none of our signs can be printed."""
+    with up_in(tmp_path, "--quiet", env=env) as run:
         run.until_ready()
+        run.until_line("Ctrl-C stops everything.")
         code, took_s = run.told(number)
         assert (code, run.left()) == (0, [])
         assert took_s < 5.0
@@ -115,35 +121,39 @@ def test_a_mistake_in_a_variable_is_named_and_ends_with_2(tmp_path: Path) -> Non
         assert not run.up_json.exists()
 
 
-def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    with up_in(tmp_path) as first:
-        first.until_ready()
-        with up_in(tmp_path) as second:
-            assert second.wait() == 2
-            assert f"another everwake (process {first.process.pid})" in second.log
-            assert "--data" in second.log
-        assert first.call("chatbot", "/health")["status"] == "healthy"
-
-
-def test_a_taken_port_is_skipped_and_said(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpRun]:
+    """One run for the tests that do not end it; the first port it would take is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with up_in(tmp_path, port=port - 1) as run:
+        with up_in(tmp_path_factory.mktemp("fleet"), port=port - 1) as run:
             run.until_ready()
-            assert f"port {port} is taken, so it is skipped" in run.log
-            assert run.at("chatbot") != f"http://127.0.0.1:{port}"
+            yield run
+
+
+@pytest.mark.xdist_group("up")
+def test_a_taken_port_is_skipped_and_said(fleet: UpRun) -> None:
+    assert f"port {fleet.port + 1} is taken, so it is skipped" in fleet.log
+    assert fleet.at("chatbot") != f"http://127.0.0.1:{fleet.port + 1}"
+
+
+@pytest.mark.xdist_group("up")
+def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(fleet: UpRun) -> None:
+    with up_in(fleet.data.parent) as second:
+        assert second.wait() == 2
+        assert f"another everwake (process {fleet.process.pid})" in second.log
+        assert "--data" in second.log
+    assert fleet.call("chatbot", "/health")["status"] == "healthy"
 
 
 @posix_only
-def test_a_crashed_service_comes_back_and_the_others_do_not_notice(tmp_path: Path) -> None:
-    with up_in(tmp_path) as run:
-        run.until_ready()
-        chatbot = next(one for one in run.family if one.cmdline()[-1] == "chatbot")
-        chatbot.send_signal(signal.SIGKILL)
-        run.until_line("chatbot was ended by SIGKILL")
-        run.until_line("chatbot answers again")
-        assert chat(run)["response"]
-        assert run.told()[0] == 0
+@pytest.mark.xdist_group("up")
+def test_a_crashed_service_comes_back_and_the_others_do_not_notice(fleet: UpRun) -> None:
+    chatbot = next(one for one in fleet.family if one.cmdline()[-1] == "chatbot")
+    chatbot.send_signal(signal.SIGKILL)
+    fleet.until_line("chatbot was ended by SIGKILL")
+    fleet.until_line("chatbot answers again")
+    assert chat(fleet)["response"]
 
 
 @posix_only
@@ -229,13 +239,6 @@ def test_a_key_reaches_the_chatbot_and_nobody_else(tmp_path: Path) -> None:
         assert {name for name, each in variables.items() if "OPENAI_API_KEY" in each} == {"chatbot"}
         assert not [name for name, each in variables.items() if "UNRELATED" in each]
         assert env["OPENAI_API_KEY"] not in run.log
-
-
-def test_an_encoding_without_our_signs_is_no_reason_to_stop(tmp_path: Path) -> None:
-    with up_in(tmp_path, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}) as run:
-        run.until_ready()
-        run.until_line("Ctrl-C stops everything.")
-        assert run.told()[0] == 0
 
 
 def test_every_variable_of_a_service_is_passed_on_or_decided() -> None:
