@@ -252,9 +252,10 @@ async def test_a_tab_closed_before_its_message_left_is_helped_out_by_the_other(
     await answered(one, "You said: Hello")
     other = await open_page(backend.url, context=one.context)
     await answered(other, "You said: Hello")
-    backend.refusals.extend([Problem(429, "rate_limited", "Slow down.", retry_after_s=60)])
+    backend.refusals.extend(Problem(429, "rate_limited", "Slow down.", retry_after_s=60) for _ in range(2))
     await say(one, "Do not lose me")
-    await expect(standing(one)).to_contain_text("A short pause")
+    for page in (one, other):
+        await expect(standing(page)).to_contain_text("A short pause")
     await one.close()
     await other.reload()
     await answered(other, "You said: Hello", "You said: Do not lose me")

@@ -322,7 +322,6 @@ async def test_a_person_who_reads_further_up_is_not_dragged_down_but_told_of_the
     backend.replies = None
     await say(page, "More")
     await expect(standing(page)).to_have_text("The assistant is thinking.")
-    await page.get_by_text("line 0").first.scroll_into_view_if_needed()
     await page.evaluate("scroller.scrollTop = 0")
     newest = page.get_by_role("button", name="New reply below")
     await expect(newest).to_be_hidden()

@@ -24,6 +24,7 @@ let isLineOpen = false;
 let isRead = false; // the server's list was read once
 let unseenReplies = 0;
 let announcedKind = "ready";
+let beginnings = 0;
 let ticker = 0;
 let comeAgain = 0;
 let poller = 0;
@@ -124,22 +125,24 @@ function troubled({ kind, wait_ms }) {
   trouble = { kind: navigator.onLine ? kind : "offline", until: null };
   if (wait_ms !== null && trouble.kind !== "offline") {
     trouble.until = Date.now() + wait_ms;
-    comeAgain = setTimeout(resume, wait_ms);
+    comeAgain = setTimeout(tryNow, wait_ms);
   }
   if (kind === "sign_in") signingIn.ask();
   draw();
 }
 
-function well() {
+/** The trouble is over, unless it is of another kind than `kind`. */
+function well(kind = trouble?.kind) {
+  if (trouble === null || trouble.kind === "offline" || trouble.kind !== kind) return;
   clearTimeout(comeAgain);
-  if (trouble === null || trouble.kind === "offline") return;
   trouble = null;
   draw();
 }
 
+const isPaused = () => trouble?.kind === "offline" || (trouble?.kind === "busy" && Date.now() < trouble.until);
+
 /** Take up whatever was left lying. */
 function resume() {
-  clearTimeout(comeAgain);
   if (trouble?.kind === "offline" && navigator.onLine) trouble = null;
   if (personalities.stale) readPersonalities();
   if (talk.session) readList();
@@ -147,18 +150,30 @@ function resume() {
   line?.nudge();
 }
 
+function tryNow() {
+  clearTimeout(comeAgain);
+  if (trouble?.until) trouble.until = Math.min(trouble.until, Date.now());
+  resume();
+  draw();
+}
+
 // ── the server ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** An answer may come when another conversation has been begun meanwhile. */
+const isHere = (id) => conversation.turns.some((turn) => turn.id === id);
+
 const delivery = makeDelivery({
-  next: () => (trouble?.kind === "offline" || conversation.over ? undefined : conversation.turns.find((turn) => turn.state === "sending")),
+  next: () => (isPaused() || conversation.over ? undefined : conversation.turns.find((turn) => turn.state === "sending")),
   session: openSession,
+  delivered: () => well(),
   taken(id, body) {
-    well();
+    if (!isHere(id)) return;
     tell({ type: "accepted", id });
     if (body.status === "answered") tell({ type: "reply", id, ...outcome(body) });
     else if (body.chatbot === "waking") waking(null, id);
   },
   refused(id, problem) {
+    if (!isHere(id)) return;
     well();
     tell({ type: "failed", id, problem });
   },
@@ -168,7 +183,10 @@ const delivery = makeDelivery({
 async function openSession() {
   talk = { ...talk, session: talk.session ?? memory.talk.session }; // another tab may have opened it meanwhile
   if (!talk.session) {
-    talk = { ...talk, session: await server.open(chosen().id) };
+    const begun = beginnings;
+    const session = await server.open(chosen().id);
+    if (begun !== beginnings) return session.session_id;
+    talk = { ...talk, session };
     isRead = true; // there is nothing yet to read
     tell({ type: "counted", used: 0, limit: talk.session.response_limit ?? null });
     remember();
@@ -215,7 +233,7 @@ async function readAll(id) {
     if (!isStill()) return;
     isRead = true;
     readTries = 0;
-    if (trouble?.kind === "unreachable" && !conversation.turns.some((turn) => turn.state === "sending")) well();
+    if (!conversation.turns.some((turn) => turn.state === "sending")) well("unreachable");
   } catch (error) {
     if (!isStill()) return;
     const found = troubleOf(error, readTries++);
@@ -265,13 +283,13 @@ async function waking(since, id) {
 
 function heard(event) {
   const id = event.message_id;
-  if (id && !conversation.turns.some((turn) => turn.id === id)) {
+  if (id && !isHere(id)) {
     readList(); // written in another tab or on another device
     return;
   }
   switch (event.type) {
     case "hello":
-      well();
+      well("unreachable");
       readList().then(() => event.chatbot === "waking" && waking(event.since));
       delivery.start();
       break;
@@ -340,7 +358,7 @@ $("chooser").addEventListener("submit", (event) => event.preventDefault());
 function beginAnew() {
   const unanswered = conversation.over ? conversation.turns.filter((turn) => turn.state === "failed") : [];
   unanswered.forEach((turn) => composer.add(turn.text));
-  if (talk.session) memory.previous = memory.talk;
+  if (conversation.turns.length) memory.previous = memory.talk;
   if (talk.session) memory.personality = talk.session.personality_id;
   begin({ session: null, unsent: [] });
   ($("personalities").querySelector(":checked") ?? composer).focus();
@@ -355,7 +373,7 @@ $("back").addEventListener("click", () => {
 });
 
 $("try-now").addEventListener("click", () => {
-  resume();
+  tryNow();
   composer.focus();
 });
 
@@ -378,6 +396,7 @@ function hangUp() {
 
 /** Show `stored` (as in memory.talk) and go on with it. */
 function begin(stored) {
+  beginnings += 1;
   hangUp();
   clearTimeout(poller);
   conversation = EMPTY;

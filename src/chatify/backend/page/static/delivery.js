@@ -33,15 +33,16 @@ export function troubleOf(error, tries) {
 
 /**
  * next: () => the oldest turn that only this browser has, or undefined.   session: async () => id of the session.
- * taken(id, body): the server has it, body as it answered.   refused(id, problem).   troubled(trouble): it comes again later.
+ * delivered(): the server takes messages.   taken(id, body): the server has it, body as it answered, perhaps much later.   refused(id, problem).   troubled(trouble): it comes again later.
  */
-export function makeDelivery({ next, session, taken, refused, troubled }) {
+export function makeDelivery({ next, session, delivered, taken, refused, troubled }) {
   let isRunning = false;
   let tries = 0;
   let leftHome = null; // resolves the wait for the message on its way, when it is heard of in another way
 
   async function deliver(turn) {
     const id = await session();
+    if (next()?.id !== turn.id) return; // another conversation was begun meanwhile
     const posted = server.send(id, turn.id, turn.text).then((body) => taken(turn.id, body));
     const heardOf = new Promise((resolve) => {
       leftHome = () => next()?.id !== turn.id && resolve();
@@ -52,6 +53,7 @@ export function makeDelivery({ next, session, taken, refused, troubled }) {
       if (error instanceof Refusal && error.problem.message_id) refused(turn.id, error.problem);
     });
     tries = 0;
+    delivered();
   }
 
   async function run() {

@@ -50,7 +50,7 @@ export function refusalInWords({ code, detail }) {
 export function situation({ conversation, trouble, personality, now }) {
   const pending = conversation.turns.filter((turn) => turn.state === "sending" || isWaiting(turn));
   const kept = pending.length ? `; ${keptMessages(pending.length)}` : "";
-  const again = trouble?.until ? `Trying again in ${minutes(trouble.until - now + 999)}.` : "";
+  const again = trouble?.until > now ? `Trying again in ${minutes(trouble.until - now + 999)}.` : "Trying now.";
   const facts = [personality, repliesLeft(conversation)].filter(Boolean).join(" · ");
   const say = (kind, sentence, detail = facts) => ({ kind, sentence, detail });
 
