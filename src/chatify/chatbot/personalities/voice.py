@@ -3,6 +3,7 @@
 A phrase may hold `{topic}`, what the talk is about, and `{name}`, whom it talks to. The defaults are those of a friendly,
 plain assistant; a personality's file replaces what makes it somebody else.
 """
+# ruff: noqa: E501 - prepared sentences
 
 from dataclasses import dataclass, fields
 

@@ -45,6 +45,7 @@ class Message:
     topic: str
     word_count: int
     is_long: bool
+    is_cut: bool = False
 
 
 def clean(text: str, limit: int = MAX_CHARS) -> str:
@@ -53,7 +54,9 @@ def clean(text: str, limit: int = MAX_CHARS) -> str:
     return "".join(c for c in line if c.isprintable())[:limit]
 
 
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+# Letters, and the marks that Indic, Arabic, Hebrew and decomposed Latin words are written with, which are no letters to Python.
+_LETTER = r"(?:[^\W\d_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e])"
+_WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)?")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 
 
@@ -156,6 +159,7 @@ really right sad serious sick single so sorry sort still stressed stuck sure tha
 too trying upset very well what who why with working worried worse wrong young your
 """
 _NOT_NAMES = frozenset(_NOT_NAMES_TEXT.split())
+_NO_PLACES = {"here", "there", "alone", "with", "to", "my", "a", "work", "home", "school", "now", "day", "what", "your"}
 _FEELINGS = {
     "bad": "sad unhappy down depressed lonely heartbroken miserable upset hurt lost hopeless crying awful terrible blue",
     "tense": "stressed anxious nervous worried overwhelmed scared afraid panicking panicked frightened",
@@ -295,7 +299,7 @@ def _facts(sentence: str) -> list[Fact]:
         if found is None or any(f.kind == kind for f in facts):
             continue
         value = found[1].strip()
-        if kind == "home" and value.split()[0].lower() in _NOT_NAMES | {"going", "working", "to"}:
+        if kind == "home" and value.split()[0].lower() in _NO_PLACES:
             continue
         if kind == "age" and not 0 < int(value) < 130:
             continue
@@ -370,5 +374,11 @@ def read(text: str) -> Message:
         s for s in _SENTENCE_END.split(text)[:MAX_SENTENCES] if not _GREETING.fullmatch(s.lower().strip())
     )
     return Message(
-        text, tuple(acts), tuple(facts), topic_of(statements.replace(own_name, " and ")), len(words), len(words) > 60
+        text,
+        tuple(acts),
+        tuple(facts),
+        topic_of(statements.replace(own_name, " and ") if own_name else statements),
+        len(words),
+        len(words) > 60,
+        len(text) >= MAX_CHARS,
     )

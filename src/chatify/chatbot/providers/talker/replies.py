@@ -191,8 +191,11 @@ class _Talk:
                 counts[word] = counts.get(word, 0) + 1
         top = sorted(counts, key=lambda w: (-counts[w], w))[:3]
         first = self.present.text.partition(". ")[0]
+        size = f"{self.present.word_count} words"
+        if self.present.is_cut:
+            size = f"a great deal; offline I read no further than the first {size}"
         core = f" What keeps coming back in it: {_listed(top)}." if len(top) > 1 else ""
-        return (f"{self.pick(self.voice.opener)} That was {self.present.word_count} words, and I read them all as far as I could. "
+        return (f"{self.pick(self.voice.opener)} That was {size}. "
                 f"You begin with {quote(first, 90)}.{core} Which part shall we take first?")  # fmt: skip
 
     # --- looking back ---------------------------------------------------------------------------------------------------
