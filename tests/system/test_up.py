@@ -19,7 +19,8 @@ import pytest
 import everwake
 from chatify.settings import BackendSettings, ChatbotSettings, RedisServiceSettings
 from everwake import app
-from tests.support.redis_server import RedisServer
+from everwake.sim import ports
+from tests.support.redis_server import RedisServer, redis_executable
 from tests.support.up_run import UpRun, until, up_in
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP, SIGKILL and process groups are POSIX")
@@ -54,6 +55,8 @@ def test_one_command_three_green_services_a_chat_and_a_clean_end(tmp_path: Path)
             assert run.at(name).startswith("http://127.0.0.1:")
         if sys.platform != "win32":
             assert run.up_json.stat().st_mode & 0o777 == 0o600
+            groups = {os.getpgid(one.pid) for one in run.family}
+            assert os.getpgid(run.process.pid) not in groups, "Ctrl-C in a terminal reaches `up` alone"
 
         answered = chat(run)
         assert answered["response"]
@@ -144,6 +147,24 @@ def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(fleet: 
         assert f"another everwake (process {fleet.process.pid})" in second.log
         assert "--data" in second.log
     assert fleet.call("chatbot", "/health")["status"] == "healthy"
+
+
+@posix_only
+def test_a_port_lost_while_starting_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    """The gate: a `redis-server` that waits, so that the chatbot's port can be taken after it was found free."""
+    gate, server = tmp_path / "open", tmp_path / "bin" / "redis-server"
+    server.parent.mkdir()
+    server.write_text(f'#!/bin/sh\nwhile [ ! -e "{gate}" ]; do sleep 0.02; done\nexec {redis_executable()} "$@"\n')
+    server.chmod(0o755)
+    with up_in(tmp_path, env={"PATH": f"{server.parent}{os.pathsep}{os.environ['PATH']}"}) as run:
+        run.until_line("REDIS_URL is not set")
+        lost = next(ports.free_from(run.port + 1))
+        with socket.create_server(("127.0.0.1", lost)):
+            gate.touch()
+            document = run.until_ready()
+        run.until_line(f"port {lost} was taken by somebody else meanwhile; starting over with others")
+        assert document["services"]["chatbot"]["url"] != f"http://127.0.0.1:{lost}"
+        assert run.told()[0] == 0
 
 
 @posix_only

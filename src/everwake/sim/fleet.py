@@ -18,7 +18,7 @@ from everwake.sim.process import Process, Program
 
 __all__ = ["Fleet", "Patience", "Witness"]
 
-LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.1
+LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.05
 SAID_LINES = 15
 
 
