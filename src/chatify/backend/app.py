@@ -66,7 +66,7 @@ DEFAULT_PERSONALITY = "general-assistant"
 CREATE_WITHIN_S = 3.0
 READY_WITHIN_S = 5.0
 STOP_WITHIN_S = 10.0
-LOOK_EVERY_S = 1.0
+FIRST_LOOK_S, LOOK_EVERY_S = 0.05, 1.0
 OWNERS = 10_000
 PAGE, PAGE_LIMIT = 100, 200
 
@@ -271,8 +271,8 @@ class _Backend:
                 case TooManyWaiting():
                     detail = "Too many messages of this session wait for their replies."
                     raise Problem(429, "too_many_waiting", detail, retry_after_s=5)
-                case Accepted(message=message):
-                    outcome = await self._outcome(session_id, message, told)
+                case Accepted(message=message, claim=claim):
+                    outcome = await self._outcome(session_id, message, told, is_here=claim is not None)
         if outcome is None:
             body = {"session_id": session_id, "message_id": message_id, "status": "queued",
                     "chatbot": self.waker.standing.value}  # fmt: skip
@@ -282,16 +282,18 @@ class _Backend:
         return JSONResponse(answered_body(session_id, message_id, outcome))
 
     async def _outcome(
-        self, session_id: str, message: Message | None, told: "asyncio.Future[Event]"
+        self, session_id: str, message: Message | None, told: "asyncio.Future[Event]", *, is_here: bool
     ) -> dict[str, Any] | None:
-        """What became of the message, if it becomes known in time."""
+        """What became of the message, if it becomes known in time. is_here: this process works on it."""
         until = time.monotonic() + self.settings.reply_wait
+        pause_s = LOOK_EVERY_S if is_here else FIRST_LOOK_S
         while message is not None:
             if message.outcome is not None:
                 return message.outcome
             left_s = until - time.monotonic()
             if left_s > 0:
-                await asyncio.wait({told}, timeout=min(left_s, LOOK_EVERY_S))
+                await asyncio.wait({told}, timeout=min(left_s, pause_s))
+            pause_s = min(2 * pause_s, LOOK_EVERY_S)
             if told.done():
                 return dict(told.result())
             # Another process may have answered it; and the last look is always at the store.

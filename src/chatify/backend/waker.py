@@ -58,7 +58,7 @@ class Waker:
         self._me = secrets.token_hex(8)
         self._not_before = float("-inf")
         self._wanted = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._known = asyncio.Event()  # awake or waking, no longer unknown
         self.detail: str | None = None
 
     @property
@@ -91,7 +91,7 @@ class Waker:
         """`knock`, but a look that is answered at once is waited for."""
         if self.knock():
             return True
-        return self._gate.standing is not Standing.WAKING and await happens(self._opened, within_s)
+        return await happens(self._known, within_s) and self.is_open()
 
     def report(self, outcome: object, began_at: float) -> None:
         """What a call that began at `began_at` (monotonic) came back with."""
@@ -138,13 +138,14 @@ class Waker:
             self._not_before = self._monotonic() + miss.retry_after_s
 
     def _shut(self) -> None:
-        self._opened.clear()
+        if self._gate.standing is Standing.UNKNOWN:
+            self._known.clear()
         self._wanted.set()
 
     def _awake(self, now: float, *, is_reply: bool = False) -> None:
         was = self._gate.standing
         is_news = self._gate.answered(now, is_reply=is_reply)
-        self._opened.set()
+        self._known.set()
         if is_news:
             self.detail = None
             if was is Standing.WAKING:
@@ -152,7 +153,9 @@ class Waker:
             self._on_news(Standing.AWAKE)
 
     def _asleep(self) -> None:
-        if self._gate.asleep(self._monotonic()):
+        is_news = self._gate.asleep(self._monotonic())
+        self._known.set()
+        if is_news:
             log.info("[AI_ORCHESTRATOR] AI service is asleep, waking it")
             self._on_news(Standing.WAKING)
 

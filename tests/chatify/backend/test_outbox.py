@@ -398,3 +398,19 @@ async def test_whatever_happens_messages_are_settled_once_and_in_order(outboxes,
             last = last.on(following)
     assert order == [f"m{n}" for n in range(sent)]
     assert [m.status for m in await box.messages(name, limit=100)] == ["answered"] * sent
+
+
+async def test_who_is_cancelled_ends_whatever_the_store_is_doing(outboxes):
+    one, _ = outboxes
+
+    async def for_ever() -> None:
+        while True:
+            await one.next_due()
+
+    for n in range(200):
+        task = asyncio.create_task(for_ever())
+        for _ in range(n % 13):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done
