@@ -46,6 +46,14 @@ def test_the_built_in_files_lie_in_the_package_where_a_wheel_takes_them() -> Non
     assert {path.stem for path in folder.iterdir()} == set(load())
 
 
+def test_the_docs_name_every_personality_and_occasion() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "personalities.md").read_text(encoding="utf-8")
+    for personality in load().values():
+        assert f"| `{personality.id}`" in page
+        assert f"| {personality.name} |" in page
+    assert set(phrase_names()) == set(page.partition("lists of phrases for `")[2].partition("`")[0].split())
+
+
 def test_a_folder_of_the_operators_adds_and_replaces(tmp_path: Path) -> None:
     (tmp_path / "pirate.toml").write_text(GOOD)
     (tmp_path / "general-assistant.toml").write_text(GOOD.replace("Pirate", "House"))

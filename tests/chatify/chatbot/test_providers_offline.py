@@ -3,6 +3,7 @@
 
 import asyncio
 import inspect
+import os
 import subprocess
 import sys
 import time
@@ -292,7 +293,7 @@ def test_the_reply_is_the_same_in_another_process() -> None:
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env={"PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in ("1", "2")
     }  # fmt: skip

@@ -63,5 +63,8 @@ class Provider(Protocol):
         """
         ...
 
+    async def warm(self) -> None:
+        """Import and prepare what the first reply needs, in a thread. Optional: `reply` does it otherwise. Safe to repeat."""
+
     async def close(self) -> None:
         """Let go of connections."""

@@ -10,6 +10,7 @@ from chatify.chatbot.providers.talker.memory import Memory, quote, remember
 from chatify.chatbot.providers.talker.reading import STOP, Act, Fact, Message, clean, read, reflect, topic_of, words_of
 from chatify.chatbot.providers.talker.sums import NotASum, evaluate, show
 from chatify.chatbot.providers.talker.tongues import TONGUES
+from chatify.chatbot.providers.talker.wording import capital, listed, sentence_of, topic_of_fact
 from chatify.chatbot.sessions import Message as Said
 
 __all__ = ["talk"]
@@ -52,8 +53,8 @@ class _Talk:
         filled = phrase
         for placeholder, value in (("{name}", self.memory.name or self.voice.friend), ("{topic}", topic or "that")):
             for lead in (". ", "! ", "? "):
-                filled = filled.replace(lead + placeholder, lead + _capital(value))
-            filled = _capital(value) + filled[len(placeholder) :] if filled.startswith(placeholder) else filled
+                filled = filled.replace(lead + placeholder, lead + capital(value))
+            filled = capital(value) + filled[len(placeholder) :] if filled.startswith(placeholder) else filled
             filled = filled.replace(placeholder, value)
         return filled
 
@@ -102,7 +103,7 @@ class _Talk:
             return "What is on your mind today?"
         for fact in reversed(self.memory.new_facts):
             if fact.kind != "name":
-                return self.ask(_topic_of(fact))
+                return self.ask(topic_of_fact(fact))
         return self.ask(self.present.topic)
 
     def noted(self, fact: Fact) -> str:
@@ -110,7 +111,7 @@ class _Talk:
         said = reflect(fact.value)
         before = self.memory.messages and any(fact in m.facts for m in self.memory.messages)
         if before:
-            return f"Yes, {_sentence_of(fact)}; I have kept that."
+            return f"Yes, {sentence_of(fact)}; I have kept that."
         match fact.kind:
             case "name":
                 old = next((f.value for m in reversed(self.memory.messages) for f in m.facts if f.kind == "name"), None)
@@ -126,21 +127,21 @@ class _Talk:
                 return self.pick(
                     (
                         f"So you like {said}.",
-                        f"{_capital(said)}: noted, with pleasure.",
-                        f"{_capital(said)}, good to know.",
+                        f"{capital(said)}: noted, with pleasure.",
+                        f"{capital(said)}, good to know.",
                     ),
                     salt=1,
                 )
             case "dislikes":
                 return self.pick(
-                    (f"No {said}, then; I will keep that in mind.", f"{_capital(said)} is not for you. Understood.")
+                    (f"No {said}, then; I will keep that in mind.", f"{capital(said)} is not for you. Understood.")
                 )
             case "plan":
                 return self.pick((f"So you mean to {said}." if " " in said and not said.startswith(("your", "the", "a "))
-                                  else f"So it is {said} you are after.", f"{_capital(said)}: that is something to aim for."))  # fmt: skip
+                                  else f"So it is {said} you are after.", f"{capital(said)}: that is something to aim for."))  # fmt: skip
             case _:
                 return self.pick(
-                    (f"{_capital(_sentence_of(fact))}. I'll remember that.", f"So {_sentence_of(fact)}."), salt=2
+                    (f"{capital(sentence_of(fact))}. I'll remember that.", f"So {sentence_of(fact)}."), salt=2
                 )
 
     def answer(self, act: Act, has_said: bool) -> str:
@@ -194,7 +195,7 @@ class _Talk:
         size = f"{self.present.word_count} words"
         if self.present.is_cut:
             size = f"a great deal; offline I read no further than the first {size}"
-        core = f" What keeps coming back in it: {_listed(top)}." if len(top) > 1 else ""
+        core = f" What keeps coming back in it: {listed(top)}." if len(top) > 1 else ""
         return (f"{self.pick(self.voice.opener)} That was {size}. "
                 f"You begin with {quote(first, 90)}.{core} Which part shall we take first?")  # fmt: skip
 
@@ -214,14 +215,14 @@ class _Talk:
                 found = [reflect(f.value) for f in memory.all(kind.removeprefix("ask_"))]
                 verb = "like" if kind == "ask_likes" else "don't like"
                 return (
-                    f"You told me you {verb} {_listed(found[-6:])}."
+                    f"You told me you {verb} {listed(found[-6:])}."
                     if found
                     else f"You have not told me yet what you {verb}."
                 )
             case "ask_plan":
                 found = [reflect(f.value) for f in memory.all("plan")]
                 return (
-                    f"You spoke of this: {_listed(found[-4:])}." if found else "You have not told me about a plan yet."
+                    f"You spoke of this: {listed(found[-4:])}." if found else "You have not told me about a plan yet."
                 )
             case "ask_favourite":
                 value = memory.one("favourite", act.about.strip())
@@ -236,7 +237,7 @@ class _Talk:
                 value = memory.one(kind.removeprefix("ask_"))
                 if value is None:
                     return "That you have not told me yet."
-                return _capital(_sentence_of(Fact(kind.removeprefix("ask_"), value))) + "."
+                return capital(sentence_of(Fact(kind.removeprefix("ask_"), value))) + "."
 
     def search(self, what: str) -> str:
         found = self.memory.about(what)
@@ -264,10 +265,10 @@ class _Talk:
 
     def everything(self, act: Act) -> str:
         """Everything known about the person, or about the conversation."""
-        facts = [_sentence_of(fact) for fact in self.memory.facts][-10:]
+        facts = [sentence_of(fact) for fact in self.memory.facts][-10:]
         if act.kind == "ask_all":
             return (
-                f"What I know of you: {_listed(facts)}."
+                f"What I know of you: {listed(facts)}."
                 if facts
                 else "Nothing yet: you have kept yourself to yourself. Tell me something."
             )
@@ -281,12 +282,12 @@ class _Talk:
             return "There is nothing to sum up yet; this is where we begin."
         parts = [f"So far you have written {count} message{'s' if count > 1 else ''}."]
         if facts:
-            parts.append(f"I learned that {_listed(facts)}.")
+            parts.append(f"I learned that {listed(facts)}.")
         if topics:
-            parts.append(f"We touched on {_listed(topics)}.")
+            parts.append(f"We touched on {listed(topics)}.")
         asked = [m.text for m in self.memory.messages if any(a.kind in {"question", "advice"} for a in m.acts)]
         if asked:
-            parts.append(f"You asked {_listed([quote(t, 60) for t in asked[-3:]])}.")
+            parts.append(f"You asked {listed([quote(t, 60) for t in asked[-3:]])}.")
         return " ".join(parts)
 
     # --- doing something ------------------------------------------------------------------------------------------------
@@ -342,7 +343,7 @@ class _Talk:
         liked = [reflect(f.value).lower() for f in self.memory.all("likes")]
         first = next((x for x in (one, other) if any(x.lower() in like or like in x.lower() for like in liked)), None)
         if first is not None:
-            return f"{_capital(reflect(first))}: you told me you like it."
+            return f"{capital(reflect(first))}: you told me you like it."
         lot = zlib.crc32(act.about.encode(errors="replace")) // 3 % 2
         chosen, left = (one, other) if lot else (other, one)
         return f"I would say {reflect(chosen)}. If that disappoints you, then it was {reflect(left)} all along."
@@ -466,53 +467,3 @@ _HANDLERS: Mapping[str, Callable[[_Talk, Act], str]] = {
         "A message without words: I take it as a nod. What would you like to talk about?",
     ),
 }  # fmt: skip
-
-
-def _sentence_of(fact: Fact) -> str:
-    """A fact as it is said to the person, without capital or full stop."""
-    value = reflect(fact.value)
-    match fact.kind:
-        case "name" | "age":
-            return f"you are {value}"
-        case "home":
-            return f"your place is {value}"
-        case "job":
-            return f"you are {value}" if value.startswith(("a ", "an ")) else f"your work is {value}"
-        case "likes":
-            return f"you like {value}"
-        case "dislikes":
-            return f"you don't like {value}"
-        case "has":
-            return f"you have {value}"
-        case "favourite":
-            return f"your favourite {fact.key} is {value}"
-        case "called":
-            return f"your {fact.key} is called {value}"
-        case _:
-            return f"you have {value} in mind"
-
-
-def _topic_of(fact: Fact) -> str:
-    """What to ask on about."""
-    match fact.kind:
-        case "called":
-            return fact.value
-        case "home":
-            return fact.value
-        case "age":
-            return "being your age"
-        case "job":
-            return "your work"
-        case "plan":
-            return topic_of(fact.value) or "that plan"
-        case "has":
-            return f"your {reflect(fact.value).partition(' ')[2]}"
-    return reflect(fact.value)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _listed(things: Sequence[str]) -> str:
-    return " and ".join((", ".join(things[:-1]), things[-1])) if len(things) > 1 else "".join(things)
