@@ -408,8 +408,9 @@ class _Engine:
             curl.close()
         self._flying.clear()
         self._waiting.clear()
-        self._watch.close()
+        # libcurl lets go of lines that are still being shut down: its callbacks must work until then.
         self._multi.close()
+        self._watch.close()
         for slot in self._pool:
             slot.curl.close()
         self._pool.clear()

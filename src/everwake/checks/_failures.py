@@ -12,7 +12,7 @@ import pycurl  # type: ignore[import-untyped,unused-ignore]
 
 from everwake.model import Failure, FailureKind, Phase
 
-__all__ = ["CURL", "IGNORED_CURL", "detail", "of_curl", "of_exception", "of_verify_code"]
+__all__ = ["CURL", "IGNORED_CURL", "detail", "of_curl", "of_exception", "of_verify_code", "of_websocket"]
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
@@ -216,3 +216,42 @@ def _kind_of(error: BaseException, phase: Phase) -> FailureKind | None:
             return FailureKind.DNS_NO_SUCH_NAME
         case _:
             return None
+
+
+# --- websockets -------------------------------------------------------------------------------------------------------
+
+
+def of_websocket(error: Exception) -> Failure:
+    """Why no line came about: what `keepalive.client` hands on, an OSError or an exception of `websockets`."""
+    # Imported here: only who follows a heartbeat needs the library, and then it is loaded already.
+    from websockets import exceptions
+
+    match error:
+        case exceptions.InvalidStatus():
+            text = f"the upgrade was answered with status {error.response.status_code}"
+            return Failure(kind=FailureKind.LINE_REJECTED, phase=Phase.UPGRADE, detail=text)
+        case exceptions.TooManyHeaders() | exceptions.HeaderLineTooLong() | exceptions.StatusLineTooLong():
+            return Failure(kind=FailureKind.HEADERS_TOO_LARGE, phase=Phase.UPGRADE, detail=detail(error))
+        case exceptions.SecurityError():
+            return Failure(kind=FailureKind.TOO_MANY_REDIRECTS, phase=Phase.UPGRADE, detail=detail(error))
+        case exceptions.ConnectionClosed():
+            return Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.UPGRADE, detail=detail(error))
+        case exceptions.PayloadTooBig():
+            return Failure(kind=FailureKind.TOO_LARGE, phase=Phase.BEAT, detail=detail(error))
+        case exceptions.InvalidMessage(__cause__=EOFError() | ConnectionError() as cause):
+            # The server hung up instead of answering.
+            kind = FailureKind.RESET if isinstance(cause, ConnectionError) else FailureKind.CLOSED_EARLY
+            return Failure(kind=kind, phase=Phase.UPGRADE, detail=detail(error))
+        case exceptions.InvalidMessage(__cause__=exceptions.WebSocketException() as cause):
+            return of_websocket(cause)
+        case exceptions.WebSocketException():
+            return Failure(kind=FailureKind.BAD_PROTOCOL, phase=Phase.UPGRADE, detail=detail(error))
+        case socket.gaierror():
+            phase = Phase.DNS
+        case ssl.SSLError():
+            phase = Phase.TLS
+        case TimeoutError():
+            phase = Phase.UPGRADE
+        case _:
+            phase = Phase.CONNECT
+    return of_exception(error, phase) or Failure(kind=FailureKind.INTERNAL, phase=phase, detail=type(error).__name__)

@@ -21,7 +21,9 @@ def service(answers: Answers, said: list[tuple[str, Any]]) -> faulty.Handler:
     async def handle(line: faulty.Connection) -> None:
         head = (await line.request()).decode()
         method, path = head.split()[:2]
-        length = next((int(text.split(":")[1]) for text in head.split("\r\n") if text.lower().startswith("content-length")), 0)
+        length = next(
+            (int(text.split(":")[1]) for text in head.split("\r\n") if text.lower().startswith("content-length")), 0
+        )
         body = await line.reader.readexactly(length)
         said.append((f"{method} {path}", json.loads(body) if body else None))
         line.server.requests.append(head.encode())
@@ -41,7 +43,9 @@ STRAIGHT: Answers = {
 }
 
 
-async def talk(checks: Checks, answers: Answers, timeout_s: float = 5.0, **settings: Any) -> tuple[Observation, list[Any]]:
+async def talk(
+    checks: Checks, answers: Answers, timeout_s: float = 5.0, **settings: Any
+) -> tuple[Observation, list[Any]]:
     said: list[tuple[str, Any]] = []
     async with serve(service({key: list(value) for key, value in answers.items()}, said)) as server:
         spec = chat.settled(chat.Spec(**settings), Service(name="chatbot", url=server.url))

@@ -1,6 +1,7 @@
 """Every way in which a library can fail has a name, and the name never depends on the text."""
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
@@ -10,6 +11,7 @@ import pycurl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets import exceptions
 
 from everwake.checks import _failures
 from everwake.model import FailureKind, Phase
@@ -84,6 +86,53 @@ def test_every_exception_of_the_network_libraries_is_a_failure_of_the_target() -
         assert failure is not None, kind
         assert failure.kind is not FailureKind.INTERNAL, kind
     assert len(made) > 12
+
+
+def test_every_exception_of_the_websocket_library_is_a_failure_of_the_target() -> None:
+    """Made without their constructors, for each has another: nothing but the class may decide."""
+    made = 0
+    for kind in set(_subclasses(exceptions.WebSocketException)):
+        if kind is exceptions.InvalidStatus or not kind.__module__.startswith("websockets"):
+            continue
+        error = kind.__new__(kind)
+        # What a message is made of must be there for those that put it together themselves.
+        for name in (
+            "rcvd",
+            "sent",
+            "rcvd_then_sent",
+            "name",
+            "value",
+            "size",
+            "max_size",
+            "cur_size",
+            "uri",
+            "msg",
+            "version",
+        ):
+            with contextlib.suppress(AttributeError):
+                setattr(error, name, None)
+        try:
+            str(error)
+        except (AttributeError, TypeError, AssertionError):
+            continue
+        assert isinstance(error, Exception)
+        failure = _failures.of_websocket(error)
+        assert failure.kind is not FailureKind.INTERNAL, kind
+        made += 1
+    assert made > 10
+
+
+def test_a_line_that_could_not_be_opened_says_in_which_phase() -> None:
+    cases: dict[Exception, tuple[FailureKind, Phase]] = {
+        ConnectionRefusedError(errno.ECONNREFUSED, ""): (FailureKind.REFUSED, Phase.CONNECT),
+        socket.gaierror(socket.EAI_NONAME, ""): (FailureKind.DNS_NO_SUCH_NAME, Phase.DNS),
+        TimeoutError(): (FailureKind.TIMEOUT, Phase.UPGRADE),
+        ssl.SSLError(): (FailureKind.TLS_FAILED, Phase.TLS),
+        ValueError(): (FailureKind.INTERNAL, Phase.CONNECT),
+    }
+    for error, (kind, phase) in cases.items():
+        failure = _failures.of_websocket(error)
+        assert (failure.kind, failure.phase) == (kind, phase)
 
 
 @pytest.mark.parametrize("name", [name for name in dir(socket) if name.startswith("EAI_")])

@@ -46,7 +46,9 @@ async def test_tls_and_a_password_are_verified(checks: Checks, secured: RedisSer
     assert list(seen.phases) == [Phase.DNS, Phase.CONNECT, Phase.TLS, Phase.LOGIN, Phase.COMMAND]
 
 
-async def test_a_wrong_password_is_a_failure_to_log_in_and_is_not_repeated(checks: Checks, secured: RedisServer) -> None:
+async def test_a_wrong_password_is_a_failure_to_log_in_and_is_not_repeated(
+    checks: Checks, secured: RedisServer
+) -> None:
     seen = await ping(checks, secured.url_with(password="letmein-please"))  # noqa: S106
     assert failed(seen) == (FailureKind.AUTH, Phase.LOGIN)
     assert "letmein" not in repr(seen)
@@ -78,7 +80,9 @@ async def test_redis_where_rediss_is_needed_and_the_other_way_round(
     assert failed(encrypted) in ((FailureKind.TIMEOUT, Phase.TLS), (FailureKind.TLS_FAILED, Phase.TLS))
 
 
-async def test_a_frozen_server_runs_out_of_time_and_is_well_again_when_thawed(checks: Checks, plain: RedisServer) -> None:
+async def test_a_frozen_server_runs_out_of_time_and_is_well_again_when_thawed(
+    checks: Checks, plain: RedisServer
+) -> None:
     plain.freeze()
     try:
         seen = await ping(checks, plain.url, timeout_s=0.3)
