@@ -118,7 +118,8 @@ def serve(app: ASGIApp, settings: Common, *, name: str) -> int:
     server = _Server(config, where)
     # uvicorn raises the signal again once it has stopped, for whoever had it before: that is this handler, so that the
     # process ends with 0 instead of by the signal.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.handle_exit)
+    for name_of in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last is Ctrl-Break, Windows only
+        if hasattr(signal, name_of):
+            signal.signal(getattr(signal, name_of), server.handle_exit)
     server.run(sockets=listeners)
     return 0

@@ -23,7 +23,7 @@ __all__ = ["ProblemDocument", "create_app", "problem_response", "problems"]
 
 log = logging.getLogger(__name__)
 
-_CODES = {400: "invalid_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 408: "body_too_slow",
+_CODES = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 408: "body_too_slow",
           413: "body_too_large"}  # fmt: skip
 
 
@@ -70,7 +70,8 @@ async def _invalid(request: Request, failure: Exception) -> JSONResponse:
 
 async def _refused(request: Request, refusal: Exception) -> JSONResponse:
     assert isinstance(refusal, HTTPException)
-    status = refusal.status_code
+    # FastAPI says 400 for a body that is no text at all, 422 for one that is no JSON; here both are one thing.
+    status = 422 if refusal.status_code == 400 else refusal.status_code
     code = _CODES.get(status, "invalid_request" if status < 500 else "internal_error")
     return problem_response(Problem(status, code, str(refusal.detail)), refusal.headers)
 
@@ -158,10 +159,13 @@ def _honest(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        mine = problems(422)[422]
+        mine = {str(status): answer for status, answer in problems(408, 413, 422).items()}
         for operations in document.get("paths", {}).values():
             for operation in operations.values():
-                if "422" in operation.get("responses", {}):
-                    operation["responses"]["422"] = mine
+                answers = operation["responses"]
+                if "422" in answers:
+                    answers["422"] = mine["422"]
+                if "requestBody" in operation:
+                    answers |= {"408": mine["408"], "413": mine["413"]}
         app.openapi_schema = document
     return app.openapi_schema

@@ -198,7 +198,7 @@ class _Chatbot:
             f"{base}/session",
             self.begin_session,
             methods=["POST"],
-            responses={200: {"model": SessionBody}, **problems(401, 403, 413, 422, 503)},
+            responses={200: {"model": SessionBody}, **problems(401, 403, 422, 503)},
         )
         app.add_api_route(
             one,
@@ -221,7 +221,7 @@ class _Chatbot:
             methods=["POST"],
             responses={
                 200: {"model": AnswerBody, "content": {"text/event-stream": {}}},
-                **problems(401, 404, 409, 410, 413, 422, 429, 502, 503),
+                **problems(401, 404, 409, 410, 422, 429, 502, 503),
             },
         )
 

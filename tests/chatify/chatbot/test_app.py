@@ -231,8 +231,7 @@ def test_a_body_that_is_not_a_message_gets_its_problem(chatbot: Chatbot, body: b
     server = chatbot()
     path = f"{BASE}/session/{server.session()}/message"
     answer = server.client.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code in (400, 422)
-    told(answer, answer.status_code, "invalid_request")
+    told(answer, 422, "invalid_request")
     assert server.client.get("/health").status_code == 200
 
 
@@ -295,7 +294,7 @@ def test_a_body_over_the_limit_is_refused_unread(chatbot: Chatbot) -> None:
 def test_more_replies_in_the_making_than_allowed_are_shed_and_leave_no_trace(
     chatbot: Chatbot, ai: OpenAIServer, asking: dict[str, str]
 ) -> None:
-    server = chatbot(**asking, MAX_REPLIES="1", OPENAI_TIMEOUT="3")
+    server = chatbot(**asking, MAX_REPLIES="1", OPENAI_TIMEOUT="30")
     held, other = server.session(), server.session()
     path = f"{BASE}/session/{held}/message"
     with server.client.stream(

@@ -2,18 +2,18 @@
 
 import asyncio
 import json
+import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.chatify.chatbot.conftest import asking_of
 from tests.support.openai_server import Behaviour, OpenAIServer
-from tests.support.processes import Service, running_async
+from tests.support.processes import Service, running
 from tests.support.redis_server import RedisServer
 
 
@@ -23,10 +23,9 @@ class Pair:
     def __init__(self, services: list[Service], client: httpx.AsyncClient) -> None:
         self.services, self.client = services, client
 
-    async def session(self, **body: Any) -> str:
-        answer = await self.client.post(
-            f"{self.services[0].url}/api/v1/chatbot/session", json={"user_id": "ada", **body}
-        )
+    async def session(self) -> str:
+        new = {"user_id": uuid.uuid4().hex}
+        answer = await self.client.post(f"{self.services[0].url}/api/v1/chatbot/session", json=new)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["session_id"])
 
@@ -42,19 +41,46 @@ class Pair:
         return int(answer.json()["responses_used"])
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-async def pair(request: pytest.FixtureRequest, tmp_path: Path, ai: OpenAIServer) -> AsyncIterator[Pair]:
-    async with AsyncExitStack() as stack:
-        variables = {**asking_of(ai), "DATA_DIR": str(tmp_path / "data"), "OPENAI_TIMEOUT": "20"}
-        if request.param == "redis":
-            redis = stack.enter_context(RedisServer(tmp_path / "redis"))
-            variables["REDIS_URL"] = redis.url
-        services = await asyncio.gather(
-            *(stack.enter_async_context(running_async("chatbot", variables)) for _ in range(2))
-        )
-        limits = httpx.Limits(max_connections=300)
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=60, limits=limits))
-        yield Pair(list(services), client)
+@contextmanager
+def two_services(folder: Path, ai: OpenAIServer, store: str) -> Iterator[list[Service]]:
+    with ExitStack() as stack:
+        variables = {**asking_of(ai), "DATA_DIR": str(folder / "data"), "OPENAI_TIMEOUT": "20"}
+        if store == "redis":
+            variables["REDIS_URL"] = stack.enter_context(RedisServer(folder / "redis")).url
+        services = [stack.enter_context(running("chatbot", variables, until_up=False)) for _ in range(2)]
+        for service in services:
+            service.until_up()
+        yield services
+
+
+@pytest.fixture(scope="module")
+def shared_ai() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ai(shared_ai: OpenAIServer) -> OpenAIServer:
+    shared_ai.forget()
+    return shared_ai
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def services(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_ai: OpenAIServer
+) -> Iterator[list[Service]]:
+    with two_services(tmp_path_factory.mktemp("pair"), shared_ai, request.param) as both:
+        yield both
+
+
+def client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=300))
+
+
+@pytest.fixture
+async def pair(services: list[Service]) -> AsyncIterator[Pair]:
+    async with client() as made:
+        yield Pair(services, made)
 
 
 async def test_of_200_at_once_20_are_answered_and_180_reach_the_limit(pair: Pair, ai: OpenAIServer) -> None:
@@ -103,15 +129,18 @@ async def test_who_waited_for_a_reply_that_failed_is_told_of_that_failure(pair: 
     assert (await pair.say(1, session_id, "the same", key="one")).status_code == 200
 
 
-async def test_a_reply_of_a_process_that_was_killed_is_made_by_the_other(pair: Pair, ai: OpenAIServer) -> None:
-    ai.script(Behaviour(kind="stall"))
-    session_id = await pair.session()
-    doomed = asyncio.create_task(pair.say(0, session_id, "hello", key="k"))
-    await asyncio.to_thread(ai.wait_until, lambda ai: ai.total == 1)
-    waiting = asyncio.create_task(pair.say(1, session_id, "hello", key="k"))
-    await asyncio.to_thread(pair.services[0].kill)
-    with pytest.raises(httpx.HTTPError):
-        await doomed
-    answer = await waiting  # the lease of the dead has to run out first
-    assert answer.status_code == 200
-    assert await pair.used(session_id) == 1
+async def test_a_reply_of_a_process_that_was_killed_is_made_by_the_other(tmp_path: Path, ai: OpenAIServer) -> None:
+    with two_services(tmp_path, ai, "sqlite") as services:
+        async with client() as made:
+            pair = Pair(services, made)
+            ai.script(Behaviour(kind="stall"))
+            session_id = await pair.session()
+            doomed = asyncio.create_task(pair.say(0, session_id, "hello", key="k"))
+            await asyncio.to_thread(ai.wait_until, lambda ai: ai.total == 1)
+            waiting = asyncio.create_task(pair.say(1, session_id, "hello", key="k"))
+            await asyncio.to_thread(services[0].kill)
+            with pytest.raises(httpx.HTTPError):
+                await doomed
+            answer = await waiting  # the lease of the dead has to run out first
+            assert answer.status_code == 200
+            assert await pair.used(session_id) == 1
