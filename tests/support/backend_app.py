@@ -19,7 +19,7 @@ from chatify.settings import BackendSettings
 
 __all__ = ["Backend", "serving", "until"]
 
-QUICK = Patience(connect_s=2, silence_s=1, reply_s=20, create_s=2, wake_s=20)
+QUICK = Patience(connect_s=2, silence_s=1, quiet_s=1, reply_s=20, create_s=2, wake_s=20)
 BRISK = Pace(lease_s=1.5, waking_after_s=0.2, poll_s=0.2, tidy_s=0.2)
 
 

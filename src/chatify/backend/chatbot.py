@@ -36,10 +36,15 @@ STREAM = "text/event-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Deadlines in seconds. silence_s: three of the comments with which the chatbot says that it is still at it."""
+    """Deadlines in seconds.
+
+    silence_s: of a stream; three of the comments with which the chatbot says that it is still at it. quiet_s: of an answer
+    that comes in one piece; longer than a provider may take by default. Who asks again later gets the reply made meanwhile.
+    """
 
     connect_s: float = 10.0
     silence_s: float = 45.0
+    quiet_s: float = 90.0
     reply_s: float = 660.0
     create_s: float = 30.0
     wake_s: float = 180.0
@@ -113,11 +118,8 @@ class Chatbot:
     async def say(
         self, session_id: str, message_id: str, text: str, *, on_delta: Callable[[str], None] | None
     ) -> Reply:
-        """Send one message. on_delta: called with each piece of the reply, where somebody watches.
-
-        The reply is streamed in either case: the chatbot sends a comment at least every 15 s while it makes one, so a
-        chatbot that hangs is told from one whose provider is slow.
-        """
+        """Send one message. on_delta: called with each piece of the reply; None: nobody watches, so nothing is streamed."""
+        is_streamed = on_delta is not None
 
         async def read(response: "ClientResponse") -> Reply:
             if response.content_type != STREAM:
@@ -126,8 +128,9 @@ class Chatbot:
 
         path = f"/api/v1/chatbot/session/{quote(session_id, safe='')}/message"
         return await self._call(
-            "POST", path, read, accept=STREAM, body={"message": text},
-            headers={"Idempotency-Key": message_id}, within_s=self._patience.reply_s, silence_s=self._patience.silence_s,
+            "POST", path, read, accept=STREAM if is_streamed else JSON, body={"message": text},
+            headers={"Idempotency-Key": message_id}, within_s=self._patience.reply_s,
+            silence_s=self._patience.silence_s if is_streamed else self._patience.quiet_s,
         )  # fmt: skip
 
     async def _call(

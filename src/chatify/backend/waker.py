@@ -50,7 +50,7 @@ class Waker:
     ) -> None:
         self._sleeper = sleeper
         self._outbox = outbox
-        self._gate = Gate(most=most)
+        self._gate = Gate(most=most, since=monotonic())
         self._waking_after_s = waking_after_s
         self._on_news = on_news
         self._clock = clock
