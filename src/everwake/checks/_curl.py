@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -62,7 +63,8 @@ def authorities() -> str | None:
     """The file with the certificate authorities this machine trusts, None where libcurl must ask the system."""
     asked = os.environ.get("SSL_CERT_FILE")
     paths = ssl.get_default_verify_paths()
-    for path in (asked, paths.cafile, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"):  # fmt: skip
+    usual = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+    for path in (asked, paths.cafile, *usual):
         if path and Path(path).is_file():
             return path
     return None
@@ -169,10 +171,9 @@ class _Slot:
         curl = self.curl
         for option, value in _options(manner, ca_file):
             curl.setopt(option, value)
-        try:
+        # A libcurl on the system's own TLS (Windows' Schannel) does not know it.
+        with suppress(pycurl.error):
             curl.setopt(_SSL_EC_CURVES, _CURVES)
-        except pycurl.error:
-            pass  # a libcurl on the system's own TLS (Windows' Schannel) does not know it
         curl.setopt(pycurl.HEADERFUNCTION, self.headers.append)
         curl.setopt(pycurl.WRITEFUNCTION, self.sink)
         if guards:

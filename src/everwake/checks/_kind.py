@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckKind", "Tape", "Unmet"]
 
 
-class Unmet(Exception):
+class Unmet(Exception):  # noqa: N818 - it is no error of ours, but what was seen
     """What a check raises when it can say itself what is wrong; the runner puts `failure` into the observation."""
 
     def __init__(self, kind: FailureKind, phase: Phase, detail: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +13,12 @@ from everwake.checks._curl import Looker
 from everwake.checks._kind import CheckKind, Tape, Unmet
 from everwake.checks._registry import kinds
 from everwake.fleet.schema import Service
-from everwake.model import Beat, Failure, FailureKind, Observation, Phase
+from everwake.model import Beat, Failure, FailureKind, Observation
 from everwake.ports import Clock
 
 __all__ = ["Checks"]
 
 log = logging.getLogger(__name__)
-
-# A kind that keeps its own deadline is still ended by ours when it does not: so much later.
-GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Heartbeat: a persistent WebSocket with beats both ways; a drop is news at once."""
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -79,10 +80,9 @@ async def _check_rule(url: str, dialer: Dialer) -> None:
     """
     if dialer.allow_private:
         return
-    try:
+    # A name that does not resolve now: the client finds out by itself, and says so.
+    with suppress(OSError):
         dialer.check_rule(await dialer.resolve(urlsplit(url).hostname or ""))
-    except OSError:
-        pass  # a name that does not resolve now: the client finds out by itself, and says so
 
 
 def _beat(event: client.Event, service: str, clock: Clock, *, was_late: bool) -> Beat:

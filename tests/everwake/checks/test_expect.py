@@ -20,7 +20,9 @@ def kind(expect: Expect, status: int = 200, body: bytes = HEALTHY, took_s: float
     return failure and failure.kind
 
 
-@pytest.mark.parametrize(("status", "is_good"), [(199, False), (200, True), (204, True), (299, True), (301, False), (503, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "is_good"), [(199, False), (200, True), (204, True), (299, True), (301, False), (503, False)]
+)
 def test_any_2xx_is_good_when_nothing_else_was_asked_for(status: int, is_good: bool) -> None:
     assert kind(Expect(), status) is (None if is_good else FailureKind.STATUS)
 
@@ -33,11 +35,21 @@ def test_only_the_listed_statuses_are_good() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "is_good"),
     [
-        ("status", "healthy", True), ("status", "sick", False), ("redis.latency_ms", 3, True), ("redis.latency_ms", 3.0, True),
-        ("items.0.name", "a", True), ("items.1.name", "a", False), ("on", True, True), ("on", 1, False), ("none", None, True),
-        ("absent", None, False), ("status.deeper", "x", False), ("items", [{"name": "a"}], True), ("redis", {"latency_ms": 3}, True),
+        ("status", "healthy", True),
+        ("status", "sick", False),
+        ("redis.latency_ms", 3, True),
+        ("redis.latency_ms", 3.0, True),
+        ("items.0.name", "a", True),
+        ("items.1.name", "a", False),
+        ("on", True, True),
+        ("on", 1, False),
+        ("none", None, True),
+        ("absent", None, False),
+        ("status.deeper", "x", False),
+        ("items", [{"name": "a"}], True),
+        ("redis", {"latency_ms": 3}, True),
     ],
-)  # fmt: skip
+)
 def test_json_values_are_found_by_dotted_path_and_compared_as_json(path: str, value: object, is_good: bool) -> None:
     assert kind(Expect(json={path: value})) is (None if is_good else FailureKind.JSON)
 

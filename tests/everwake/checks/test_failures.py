@@ -42,11 +42,15 @@ def test_what_is_ignored_of_libcurl_are_not_the_codes_of_http() -> None:
 @pytest.mark.parametrize(
     ("os_errno", "kind"),
     [
-        (errno.ECONNREFUSED, FailureKind.REFUSED), (errno.EHOSTUNREACH, FailureKind.NO_ROUTE),
-        (errno.ENETUNREACH, FailureKind.NO_ROUTE), (errno.ETIMEDOUT, FailureKind.TIMEOUT),
-        (errno.ECONNRESET, FailureKind.RESET), (errno.EMFILE, FailureKind.INTERNAL), (0, FailureKind.NO_ROUTE),
+        (errno.ECONNREFUSED, FailureKind.REFUSED),
+        (errno.EHOSTUNREACH, FailureKind.NO_ROUTE),
+        (errno.ENETUNREACH, FailureKind.NO_ROUTE),
+        (errno.ETIMEDOUT, FailureKind.TIMEOUT),
+        (errno.ECONNRESET, FailureKind.RESET),
+        (errno.EMFILE, FailureKind.INTERNAL),
+        (0, FailureKind.NO_ROUTE),
     ],
-)  # fmt: skip
+)
 def test_a_connection_that_fails_is_named_by_the_system(os_errno: int, kind: FailureKind) -> None:
     assert curl(pycurl.E_COULDNT_CONNECT, phase=Phase.CONNECT, os_errno=os_errno) is kind
 
@@ -54,11 +58,15 @@ def test_a_connection_that_fails_is_named_by_the_system(os_errno: int, kind: Fai
 @pytest.mark.parametrize(
     ("verify_code", "kind"),
     [
-        (10, FailureKind.CERTIFICATE_EXPIRED), (18, FailureKind.CERTIFICATE_UNTRUSTED), (19, FailureKind.CERTIFICATE_UNTRUSTED),
-        (20, FailureKind.CERTIFICATE_UNTRUSTED), (62, FailureKind.CERTIFICATE_WRONG_HOST), (0, FailureKind.CERTIFICATE_WRONG_HOST),
+        (10, FailureKind.CERTIFICATE_EXPIRED),
+        (18, FailureKind.CERTIFICATE_UNTRUSTED),
+        (19, FailureKind.CERTIFICATE_UNTRUSTED),
+        (20, FailureKind.CERTIFICATE_UNTRUSTED),
+        (62, FailureKind.CERTIFICATE_WRONG_HOST),
+        (0, FailureKind.CERTIFICATE_WRONG_HOST),
         (1, FailureKind.CERTIFICATE_WRONG_HOST),
     ],
-)  # fmt: skip
+)
 def test_a_certificate_that_is_refused_says_why(verify_code: int, kind: FailureKind) -> None:
     assert curl(pycurl.E_PEER_FAILED_VERIFICATION, phase=Phase.TLS, verify_code=verify_code) is kind
 
@@ -75,7 +83,7 @@ def test_every_exception_of_the_network_libraries_is_a_failure_of_the_target() -
     )  # fmt: skip
     made = []
     for kind in {kind for root in roots for kind in _subclasses(root)}:
-        if not kind.__module__.split(".")[0] in ("builtins", "socket", "ssl", "asyncio", "_ssl"):
+        if kind.__module__.split(".")[0] not in ("builtins", "socket", "ssl", "asyncio", "_ssl"):
             continue
         arguments = {asyncio.IncompleteReadError: (b"", 1), asyncio.LimitOverrunError: ("text", 0)}.get(kind, ())
         error = kind(*arguments)

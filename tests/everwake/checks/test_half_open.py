@@ -38,7 +38,7 @@ async def test_a_frozen_process_accepts_and_never_answers_and_is_well_again_when
         server.freeze()
         seen = await look(checks, server.host, server.port, first_byte_s=LIMIT_S)
         assert failed(seen) == (FailureKind.TIMEOUT, Phase.FIRST_BYTE)
-        assert LIMIT_S <= seen.took_s < LIMIT_S + 1
+        assert LIMIT_S - 0.01 <= seen.took_s < LIMIT_S + 1
         server.thaw()
         assert failed(await look(checks, server.host, server.port)) is None
 
@@ -49,7 +49,7 @@ async def test_dropped_packets_run_out_of_the_time_for_connecting(checks: Checks
         net.drop_packets()
         seen = await look(checks, server.host, server.port, connect_s=LIMIT_S)
         assert failed(seen) == (FailureKind.TIMEOUT, Phase.CONNECT)
-        assert LIMIT_S <= seen.took_s < LIMIT_S + 1
+        assert LIMIT_S - 0.01 <= seen.took_s < LIMIT_S + 1
         plain = await checks.run(
             tcp.KIND, tcp.Spec(host=net.host, port=server.port), service="chatbot", timeout_s=LIMIT_S
         )
@@ -67,7 +67,7 @@ async def test_packets_that_vanish_in_the_middle_of_an_answer_run_out_of_the_tim
         seen = await looking
     assert failed(seen) == (FailureKind.TIMEOUT, Phase.TRANSFER)
     assert seen.excerpt == "half"
-    assert 1.0 <= seen.took_s < 2.0
+    assert 0.99 <= seen.took_s < 2.0
 
 
 async def test_a_host_without_a_route_is_told_from_one_that_is_silent(checks: Checks) -> None:

@@ -75,7 +75,9 @@ async def test_an_answer_that_is_not_good_keeps_what_tells_why(checks: Checks, s
     assert seen.status == int(status[:3])
 
 
-@pytest.mark.parametrize("expect", [Expect(text="absent"), Expect(json={"a": 1}), Expect(headers={"a": "b"}), Expect(below_ms=0.001)])  # fmt: skip
+@pytest.mark.parametrize(
+    "expect", [Expect(text="absent"), Expect(json={"a": 1}), Expect(headers={"a": "b"}), Expect(below_ms=0.001)]
+)
 async def test_each_expectation_has_its_own_kind(checks: Checks, expect: Expect) -> None:
     async with serve(faulty.says()) as server:
         seen = await look(checks, http.Spec(url=server.url, expect=expect))
@@ -163,7 +165,7 @@ async def test_a_redirect_to_a_port_that_refuses_is_a_failure_to_connect(checks:
 async def test_every_hop_keeps_the_rule_on_private_addresses() -> None:
     """What is checked is the address that a connection is opened to, whatever name or redirect led there."""
     async with Checks(SystemClock(), allow_private=False) as checks, serve(faulty.says()) as server:
-        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1"):  # noqa: S104
+        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1"):
             seen = await look(checks, http.Spec(url=f"http://{host}:{server.port}/"))
             assert seen.failure is not None
             assert seen.failure.kind is FailureKind.ADDRESS_REFUSED, (host, seen)

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -106,7 +106,7 @@ async def test_each_misbehaviour_has_its_own_failure_in_its_own_time(checks: Che
     if fault.status is not None:
         assert seen.status == fault.status
     # The sweep for phase limits runs five times a second; everything else is said at once.
-    assert fault.after_s <= seen.took_s < fault.after_s + (1.5 if fault.after_s else 3.0), seen
+    assert fault.after_s - 0.01 <= seen.took_s < fault.after_s + (1.5 if fault.after_s else 3.0), seen
     assert server.sent_bytes < 30_000_000
 
 
@@ -130,7 +130,7 @@ async def test_packets_that_nobody_answers_run_out_of_the_time_for_connecting(ch
     with faulty.port_with_a_full_queue() as port:
         seen = await look(checks, f"http://127.0.0.1:{port}/", connect_s=LIMIT_S)
     assert failed(seen) == (FailureKind.TIMEOUT, Phase.CONNECT)
-    assert LIMIT_S <= seen.took_s < LIMIT_S + 1
+    assert LIMIT_S - 0.01 <= seen.took_s < LIMIT_S + 1
     assert seen.phases[Phase.CONNECT] == pytest.approx(seen.took_s, abs=0.1)
 
 
@@ -138,7 +138,7 @@ async def test_the_deadline_of_the_look_bounds_every_phase(checks: Checks) -> No
     async with serve(faulty.stalls_in_the_body) as server:
         seen = await look(checks, server.url, timeout_s=LIMIT_S)
     assert failed(seen) == (FailureKind.TIMEOUT, Phase.TRANSFER)
-    assert LIMIT_S <= seen.took_s < LIMIT_S + 0.5
+    assert LIMIT_S - 0.01 <= seen.took_s < LIMIT_S + 0.5
 
 
 async def test_a_server_that_drips_for_long_is_ended_by_the_deadline(checks: Checks) -> None:
@@ -181,7 +181,7 @@ async def test_a_handshake_that_is_never_answered_runs_out_of_time(checks: Check
     async with serve(faulty.never_says_anything) as server:
         seen = await look(checks, server.secure_url, connect_s=LIMIT_S)
     assert failed(seen) == (FailureKind.TIMEOUT, Phase.TLS)
-    assert LIMIT_S <= seen.took_s < LIMIT_S + 1
+    assert LIMIT_S - 0.01 <= seen.took_s < LIMIT_S + 1
 
 
 @pytest.mark.parametrize("handler", [faulty.speaks_plainly, faulty.hangs_up_in_the_handshake])
@@ -195,14 +195,14 @@ async def test_a_handshake_that_breaks_is_a_failure_of_tls(checks: Checks, handl
 
 
 @pytest.fixture
-def memory_mib() -> Iterator[Any]:
+def memory_mib() -> Callable[[], float]:
     process = psutil.Process()
 
     def resident() -> float:
         gc.collect()
         return float(process.memory_info().rss) / 1_048_576
 
-    yield resident
+    return resident
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_every_setting_is_frozen_explained_and_within_its_own_range(kind: CheckK
         assert field.metadata.get("help"), f"{kind.name}.{field.name}"
         ge, le = field.metadata["ge"], field.metadata["le"]
         if isinstance(value := getattr(spec, field.name), (int, float)) and not isinstance(value, bool):
-            assert (ge is None or ge <= value) and (le is None or value <= le), field.name
+            assert ge is None or ge <= value, field.name
+            assert le is None or value <= le, field.name
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(spec, field.name, None)
 

@@ -1,7 +1,6 @@
 """A real redis-server: with a password, with TLS, frozen; and servers that only look like one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.support.redis_server import RedisServer
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("secured"), password="pass word/@:", tls=True) as server:  # noqa: S106
+    with RedisServer(tmp_path_factory.mktemp("secured"), password="pass word/@:", tls=True) as server:
         yield server
 
 
@@ -49,7 +48,7 @@ async def test_tls_and_a_password_are_verified(checks: Checks, secured: RedisSer
 async def test_a_wrong_password_is_a_failure_to_log_in_and_is_not_repeated(
     checks: Checks, secured: RedisServer
 ) -> None:
-    seen = await ping(checks, secured.url_with(password="letmein-please"))  # noqa: S106
+    seen = await ping(checks, secured.url_with(password="letmein-please"))
     assert failed(seen) == (FailureKind.AUTH, Phase.LOGIN)
     assert "letmein" not in repr(seen)
 
