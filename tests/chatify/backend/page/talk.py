@@ -2,7 +2,7 @@
 
 from playwright.async_api import Locator, Page, expect
 
-__all__ = ["answered", "replies", "say", "sees", "standing", "status"]
+__all__ = ["answered", "impatient", "replies", "say", "sees", "standing", "status"]
 
 
 async def say(page: Page, text: str) -> None:
@@ -19,6 +19,19 @@ def replies(page: Page) -> Locator:
 async def answered(page: Page, *texts: str) -> None:
     """Exactly these replies are shown, in this order."""
     await expect(replies(page)).to_have_text(list(texts))
+
+
+async def impatient(page: Page) -> None:
+    """Press "Try now" again and again until the page gives up on a message."""
+    await page.evaluate(
+        """() => new Promise((done) => {
+            const timer = setInterval(() => {
+                const button = document.getElementById("try-now");
+                if (document.querySelector(".refused")) done(clearInterval(timer));
+                else if (!button.hidden) button.click();
+            }, 20);
+        })"""
+    )
 
 
 async def sees(page: Page, text: str) -> None:

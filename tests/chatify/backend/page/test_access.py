@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from chatify.problems import Problem
-from tests.chatify.backend.page.talk import answered, say, sees, standing, status
+from tests.chatify.backend.page.talk import answered, impatient, say, sees, standing, status
 from tests.support.browser import OpenPage
 from tests.support.fake_backend import FakeBackend
 
@@ -232,8 +232,7 @@ async def test_what_had_the_focus_and_went_away_leaves_it_to_the_message_box(
     backend.refusals.extend(Problem(500, "internal_error", "Something broke.") for _ in range(4))
     page = await open_page(backend.url)
     await say(page, "Hello")
-    for _ in range(3):
-        await page.get_by_role("button", name="Try now").click()
+    await impatient(page)
     retry = page.get_by_role("button", name="Try again")
     await retry.focus()
     await page.keyboard.press("Enter")

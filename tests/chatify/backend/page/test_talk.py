@@ -186,6 +186,15 @@ async def test_nothing_widens_a_narrow_page(open_page: OpenPage, backend: FakeBa
     )
 
 
+async def test_a_tall_reply_is_shown_to_its_very_end(open_page: OpenPage, backend: FakeBackend) -> None:
+    backend.replies = lambda text: "Some words.\n\n```\n" + "code\n" * 12 + "```"
+    page = await open_page(backend.url)
+    for number in range(1, 4):
+        await say(page, "More")
+        await expect(replies(page)).to_have_count(number)
+        await expect(page.locator(".theirs .about").last).to_be_in_viewport(ratio=1)
+
+
 async def test_the_offline_talker_is_named_as_such(open_page: OpenPage, backend: FakeBackend) -> None:
     backend.provider = "offline"
     page = await open_page(backend.url)

@@ -19,6 +19,7 @@ let conversation = EMPTY;
 let personalities = { items: [DEFAULT], stale: true };
 let trouble = null; // { kind, until }
 let wakingSince = null;
+let chatbot = "unknown"; // as the line told last: awake, waking, unknown
 let line = null;
 let isLineOpen = false;
 let isRead = false; // the server's list was read once
@@ -170,7 +171,7 @@ const delivery = makeDelivery({
     if (!isHere(id)) return;
     tell({ type: "accepted", id });
     if (body.status === "answered") tell({ type: "reply", id, ...outcome(body) });
-    else if (body.chatbot === "waking") waking(null, id);
+    else if (body.chatbot === "waking" && !isLineOpen) waking(null, id); // an open line tells it sooner, and when it is over
   },
   refused(id, problem) {
     if (!isHere(id)) return;
@@ -290,10 +291,12 @@ function heard(event) {
   switch (event.type) {
     case "hello":
       well("unreachable");
-      readList().then(() => event.chatbot === "waking" && waking(event.since));
+      chatbot = event.chatbot;
+      readList().then(() => chatbot === "waking" && waking(event.since));
       delivery.start();
       break;
     case "waking":
+      chatbot = "waking";
       waking(event.since, id);
       break;
     case "reply":
@@ -307,6 +310,7 @@ function heard(event) {
       tell({ type: "queued", id });
       break;
     case "awake":
+      chatbot = "awake";
       wakingSince = null;
       tell({ type: "awake" });
       if (personalities.stale) readPersonalities();

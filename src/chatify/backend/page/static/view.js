@@ -128,7 +128,10 @@ export function talkView(list, scroller, newest, name) {
     toEnd();
     $("message").focus();
   });
-  new ResizeObserver(() => follows && toEnd()).observe(scroller);
+  // The list grows once more when what came into view is laid out (`content-visibility`), the scroller with the keyboard.
+  const resized = new ResizeObserver(() => follows && toEnd());
+  resized.observe(scroller);
+  resized.observe(list);
 
   function nodesOf(turn, isFirst, isHeld) {
     const nodes = [question(turn, isHeld)];
