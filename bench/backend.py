@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support.processes import Service, start
+import message as floor  # beside this script; it also puts the repository on the path
 
-import message as floor
+from tests.support.processes import Service, start  # isort: skip
 
 BODY = json.dumps({"message": "Tell me about the weather in the mountains, please."}).encode()
 
