@@ -392,10 +392,10 @@ class Process:
         assert self.child.stdout is not None
         return self.child.stdout.readline().strip()
 
-    def go_on(self) -> None:
+    def go_on(self, text: str = "") -> None:
         """Send it a line."""
         assert self.child.stdin is not None
-        self.child.stdin.write("\n")
+        self.child.stdin.write(f"{text}\n")
         self.child.stdin.flush()
 
     def freeze(self) -> None:
@@ -443,6 +443,19 @@ class Network:
             yield
         finally:
             _ip("route", "del", "unreachable", f"{self.host}/32")
+
+    @contextlib.contextmanager
+    def names_asked_at(self, address: str) -> Iterator[None]:
+        """While this lasts, processes started `within` ask the resolver at that address (man 8 ip-netns)."""
+        folder = Path("/etc/netns") / self.name
+        folder.mkdir(parents=True)
+        try:
+            (folder / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:1 attempts:1\n")
+            yield
+        finally:
+            shutil.rmtree(folder)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # only when nobody else's is in it
 
     def let_packets_pass(self) -> None:
         _ip("netns", "exec", self.name, "ip", "route", "del", "blackhole", f"{self.our_host}/32")

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from everwake.checks import http
-from everwake.checks._curl import Answer, Manner
 from everwake.checks._expect import at_path
 from everwake.checks._kind import CheckKind, Tape, Unmet
+from everwake.checks._transfer import Answer, Manner, header_lines
 from everwake.fleet.schema import Secret, Service, setting
 from everwake.model import Failure, FailureKind, Phase
 
@@ -32,13 +32,19 @@ class Spec:
 
     url: str = setting(default="", reads="url", help="scheme://host[:port]; the service's own when left out")
     through: Literal["chatbot", "backend"] = setting(default="chatbot", help="whose paths are used")
-    session_path: str = setting(default="", help="POST here makes a session, instead of the usual path")
-    message_path: str = setting(default="", help="POST here says something, with {session_id}; GET lists the messages")
+    session_path: str = setting(default="", reads="route", help="POST here makes a session, instead of the usual path")
+    message_path: str = setting(
+        default="", reads="route", help="POST here says something, with {session_id}; GET lists the messages"
+    )
     user_id: str = setting(default="everwake", help="the user who talks")
     personality_id: str = setting(default="general-assistant", help="the personality that answers")
     message: str = setting(default="Are you there?", help="what is said; a real provider bills for it")
-    headers: Mapping[str, str | Secret] | None = setting(default=None, help="headers to send, such as Authorization")
-    poll_s: float = setting(default=1.0, ge=0.05, le=60, reads="seconds", help="pause between looks for a queued reply")
+    headers: Mapping[str, str | Secret] | None = setting(
+        default=None, reads="map", help='headers to send, such as Authorization = { env = "TOKEN" }'
+    )
+    poll_s: float = setting(
+        default=1.0, ge=0.05, le=60, reads="seconds", key="poll", help="pause between looks for a queued reply"
+    )
     ca_file: str | None = setting(default=None, reads="path", help="authorities to trust instead of the machine's")
 
 
@@ -74,14 +80,14 @@ async def observe(spec: Spec, tape: Tape) -> Failure | None:
 
 async def _call(spec: Spec, tape: Tape, path: str, body: Mapping[str, str] | None) -> Any:
     """POST a JSON body, or GET without one, and answer the JSON that comes back. Raises Unmet."""
-    headers = {"accept": "Accept: application/json"}
-    for name, value in (spec.headers or {}).items():
-        headers[name.lower()] = f"{name}: {value.reveal() if isinstance(value, Secret) else value}"
-    if body is not None:
-        headers["content-type"] = "Content-Type: application/json"
+    usual = (
+        {"accept": "application/json"}
+        if body is None
+        else {"accept": "application/json", "content_type": "application/json"}
+    )
     manner = Manner(
         method="GET" if body is None else "POST",
-        headers=tuple(headers.values()),
+        headers=header_lines(spec.headers, **usual),
         body=None if body is None else json.dumps(body).encode(),
         # A provider may think for long before, and between, the words it streams.
         transfer_s=None,

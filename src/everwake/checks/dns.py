@@ -18,7 +18,7 @@ class Spec:
 
     name: str = setting(default="", reads="host", help="the name; the service's own host when left out")
     family: Literal["any", "ipv4", "ipv6"] = setting(default="any", help="which addresses count")
-    addresses: tuple[str, ...] = setting(default=(), help="all of these must be among the answer")
+    addresses: tuple[str, ...] = setting(default=(), reads="texts", help="all of these must be among the answer")
 
 
 def settled(spec: Spec, service: Service) -> Spec:

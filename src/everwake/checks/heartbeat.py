@@ -23,18 +23,22 @@ REFUSED_AGAIN_S = 60.0
 class Spec:
     """Which line to hold, and how patiently."""
 
-    url: str = setting(default="", reads="url", help="ws(s):// address or path; the service's heartbeat when left out")
-    every_s: float = setting(default=30.0, ge=1, le=3_600, reads="seconds", help="time between two beats")
-    late_s: float = setting(default=2.0, ge=0.05, le=600, reads="seconds", help="how late a beat may be")
+    url: str = setting(default="", reads="url", help="whole ws:// or wss:// address; the service's own when left out")
+    path: str = setting(default="", reads="route", help="path at the service; its heartbeat path when left out")
+    every_s: float = setting(
+        default=30.0, ge=1, le=3_600, reads="seconds", key="beat_every", help="time between two beats"
+    )
+    late_s: float = setting(default=2.0, ge=0.05, le=600, reads="seconds", key="late", help="how late a beat may be")
     token: Secret | None = setting(default=None, reads="secret", help="bearer token of the line")
 
 
 def settled(spec: Spec, service: Service) -> Spec:
-    """The spec with its address filled in: a path belongs to the service's URL, and http becomes ws."""
-    if spec.url.startswith(("ws://", "wss://")):
+    """The spec with its address filled in from the service; http becomes ws."""
+    if spec.url and not spec.path:
         return spec
-    base = service.url.replace("http", "ws", 1) if service.url.startswith("http") else service.url
-    return replace(spec, url=base + (spec.url or service.heartbeat or "/ws/keepalive"))
+    base = spec.url or service.url
+    base = base.replace("http", "ws", 1) if base.startswith("http") else base
+    return replace(spec, url=base + (spec.path or service.heartbeat or "/ws/keepalive"))
 
 
 def of_service(service: Service) -> Spec:

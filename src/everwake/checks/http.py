@@ -7,8 +7,8 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from everwake.checks import _expect
-from everwake.checks._curl import Answer, Manner
 from everwake.checks._kind import CheckKind, Tape
+from everwake.checks._transfer import Answer, Manner, header_lines
 from everwake.fleet.schema import Expect, Secret, Service, setting
 from everwake.model import Failure, Phase
 
@@ -23,14 +23,22 @@ CHOSEN_MOST = 40
 class Spec:
     """What to ask for and what to expect. Private addresses are a rule of the fleet, not of one check."""
 
-    url: str = setting(default="", reads="url", help="address or path; the service's own health address when left out")
-    headers: Mapping[str, str | Secret] | None = setting(default=None, help="headers to send besides Accept")
-    expect: Expect = setting(default=Expect(), help="status, headers, json, text, below_ms of a good answer")
-    connect_s: float = setting(default=10.0, ge=0.1, le=300, reads="seconds", help="most for name, connection and TLS")
-    first_byte_s: float | None = setting(
-        default=None, ge=0.1, le=600, reads="seconds", help="most until the answer begins; the timeout when left out"
+    url: str = setting(default="", reads="url", help="whole address; the service's own when left out")
+    path: str = setting(default="", reads="route", help="path at the service; its health path when left out")
+    headers: Mapping[str, str | Secret] | None = setting(
+        default=None, reads="map", help='headers to send, such as Authorization = { env = "TOKEN" }'
     )
-    transfer_s: float = setting(default=15.0, ge=0.1, le=600, reads="seconds", help="most from first byte to last")
+    expect: Expect = setting(default=Expect(), help="status, headers, json, text, below_ms of a good answer")
+    connect_s: float = setting(
+        default=10.0, ge=0.1, le=300, reads="seconds", key="connect", help="most for name, connection and TLS"
+    )
+    first_byte_s: float | None = setting(
+        default=None, ge=0.1, le=600, reads="seconds", key="first_byte",
+        help="most until the answer begins; the timeout when left out",
+    )  # fmt: skip
+    transfer_s: float = setting(
+        default=15.0, ge=0.1, le=600, reads="seconds", key="transfer", help="most from first byte to last"
+    )
     redirects: int = setting(default=5, ge=0, le=20, help="how many redirects are followed")
     body_limit_bytes: int = setting(
         default=2_097_152, ge=1_024, le=67_108_864, help="most of a body, on the wire and again when unpacked"
@@ -44,13 +52,10 @@ class Spec:
 
 def _manner(spec: Spec) -> Manner:
     """Equal specs share one manner, so that a handle keeps its options from look to look."""
-    lines = {"accept": "Accept: application/json"}
-    for name, value in (spec.headers or {}).items():
-        lines[name.lower()] = f"{name}: {value.reveal() if isinstance(value, Secret) else value}"
     keep_bytes = spec.body_limit_bytes if _expect.needs_body(spec.expect) else EXCERPT_CHARS * 4
     return _shared(
         Manner(
-            headers=tuple(lines.values()),
+            headers=header_lines(spec.headers, accept="application/json"),
             connect_s=spec.connect_s,
             first_byte_s=spec.first_byte_s,
             transfer_s=spec.transfer_s,
@@ -68,10 +73,12 @@ def _shared(manner: Manner) -> Manner:
 
 
 def settled(spec: Spec, service: Service) -> Spec:
-    """The spec with its address filled in: a path belongs to the service's URL."""
-    if spec.url.startswith(("http://", "https://")):
-        return spec
-    return replace(spec, url=service.url + (spec.url or service.health))
+    """The spec with its address filled in from the service."""
+    return (
+        spec
+        if spec.url and not spec.path
+        else replace(spec, url=(spec.url or service.url) + (spec.path or service.health))
+    )
 
 
 def waking(spec: Spec) -> Spec:

@@ -48,6 +48,14 @@ async def test_it_asks_once_for_json_and_says_who_asks(checks: Checks) -> None:
     assert "application/json" not in second
 
 
+async def test_a_line_break_in_a_header_does_not_begin_another(checks: Checks) -> None:
+    async with serve(faulty.says()) as server:
+        await look(checks, http.Spec(url=server.url, headers={"X-A": "1\r\nX-B: 2\nX-C: 3"}))
+        assert b"\r\nX-A: 1" in server.requests[0]
+        assert b"\nX-B" not in server.requests[0]
+        assert b"\nX-C" not in server.requests[0]
+
+
 async def test_every_look_has_a_connection_of_its_own(checks: Checks) -> None:
     async with serve(faulty.says()) as server:
         for _ in range(5):

@@ -26,11 +26,7 @@ def named(kind: CheckKind) -> str:
 def spec_for(kind: CheckKind, port: int) -> Any:
     """A spec that points at a port of loopback, made from the service alone wherever the kind allows that."""
     service = Service(name="chatbot", url=f"http://127.0.0.1:{port}", heartbeat="/ws/keepalive")
-    required = {
-        field.name: f"redis://127.0.0.1:{port}" for field in dataclasses.fields(kind.spec)
-        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }  # fmt: skip
-    spec = kind.settled(kind.spec(**required), service)
+    spec = kind.settled(kind.spec(), service)
     if kind.name == "tls":
         spec = dataclasses.replace(spec, port=port)
     return spec

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from everwake.checks._curl import Answer, Looker, Manner
+from everwake.checks._curl import Looker
 from everwake.checks._sockets import EpollWatch, LoopWatch
+from everwake.checks._transfer import Answer, Manner
 from everwake.model import FailureKind, Phase
 from tests.support import faulty
 from tests.support.faulty import serve
@@ -19,7 +20,7 @@ PLAIN = Manner()
 WAYS = {"epoll": (EpollWatch, False), "loop": (LoopWatch, False), "thread": (LoopWatch, True)}
 
 
-def make(way: str, *, at_once: int = 10_000) -> Looker:
+def make(way: str, *, at_once: int = 1_000) -> Looker:
     watch, in_thread = WAYS[way]
     return Looker(watch=watch, in_thread=in_thread, at_once=at_once)  # type: ignore[arg-type]
 

@@ -88,7 +88,7 @@ async def test_further_checks_of_a_service_are_found_by_kind_and_place(checks: C
             name="chatbot", url=server.url,
             checks=(
                 Check(kind="tcp", spec=tcp.spec(), every_s=60, timeout_s=5),
-                Check(kind="http", spec=http.spec(url="/other"), every_s=60, timeout_s=5),
+                Check(kind="http", spec=http.spec(path="/other"), every_s=60, timeout_s=5),
             ),
         )  # fmt: skip
         first = await checks.look(service, "tcp:0")
