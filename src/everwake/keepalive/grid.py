@@ -76,8 +76,10 @@ class Wheel(Generic[T]):
         until = self._turn(now)
         first = max(self._served, until - slots) + 1
         self._served = max(self._served, until)
-        backlog, self._backlog = self._backlog, []
-        return backlog + [line for turn in range(first, until + 1) for line in self._lines[turn % slots]]
+        due = [line for turn in range(first, until + 1) for line in self._lines[turn % slots]]
+        if self._backlog:
+            due, self._backlog = list(dict.fromkeys(self._backlog + due)), []
+        return due
 
     @property
     def next_at(self) -> float | None:
