@@ -4,7 +4,7 @@
 """
 
 from everwake.checks._kind import CheckKind, Tape, Unmet
-from everwake.checks._registry import kinds
+from everwake.checks._registry import kinds, specs
 from everwake.checks._run import Checks
 
-__all__ = ["CheckKind", "Checks", "Tape", "Unmet", "kinds"]
+__all__ = ["CheckKind", "Checks", "Tape", "Unmet", "kinds", "specs"]

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
 import everwake.checks
 from everwake.checks._kind import CheckKind
 
-__all__ = ["found", "kinds"]
+__all__ = ["found", "kinds", "specs"]
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 def kinds() -> Mapping[str, CheckKind]:
     """Name -> kind, of this folder and of everybody else."""
     return found(entry_points)
+
+
+def specs() -> Mapping[str, type[Any]]:
+    """Kind -> its settings, of the kinds that may stand in `[[service.check]]`: those that look once."""
+    return {name: kind.spec for name, kind in kinds().items() if kind.observe is not None}
 
 
 def found(points: Callable[..., Iterable[EntryPoint]]) -> Mapping[str, CheckKind]:

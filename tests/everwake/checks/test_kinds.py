@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import everwake.checks
-from everwake.checks import CheckKind, Checks, kinds
+from everwake.checks import CheckKind, Checks, kinds, specs
+from everwake.fleet.load import load
 from everwake.fleet.schema import Secret, Service
 from everwake.model import FailureKind
 from tests.support import faulty
@@ -132,3 +133,64 @@ def test_no_secret_of_a_spec_can_be_read_from_its_text(kind: CheckKind) -> None:
     assert set(values) <= fields
     if values:
         assert "hunter2" not in repr(kind.spec(**values))
+
+
+def test_the_documentation_names_every_kind_and_setting_as_declared() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "checks.md").read_text()
+    for kind in KINDS:
+        assert f"### `{kind.name}`\n\n{kind.help.strip()}\n" in text
+        section = text.partition(f"### `{kind.name}`")[2].partition("\n##")[0]
+        for field in dataclasses.fields(kind.spec):
+            if field.metadata:
+                name = field.metadata.get("key") or field.name
+                assert f"| `{name}` |" in section, f"{kind.name}.{name}"
+                assert field.metadata["help"] in section, f"{kind.name}.{name}"
+    for failure in FailureKind:
+        assert f"`{failure}`" in text
+
+
+def test_everything_a_fleet_file_can_ask_for_is_read_by_the_loader(tmp_path: Path) -> None:
+    path = tmp_path / "everwake.toml"
+    path.write_text(
+        """
+        [fleet]
+        name = "all"
+        [[service]]
+        name = "chatbot"
+        url = "https://chatbot.example:8443"
+        timeout = "20s"
+        [[service.check]]
+        kind = "http"
+        path = "/other"
+        headers = { Authorization = { env = "TOKEN" }, X-Plain = "1" }
+        expect = { status = 204, json = { "a.b" = 1 }, below_ms = 500 }
+        connect = "2s"
+        [[service.check]]
+        kind = "chat"
+        through = "backend"
+        poll = "500ms"
+        [[service.check]]
+        kind = "redis"
+        url = { env = "REDIS_URL" }
+        [[service.check]]
+        kind = "tcp"
+        [[service.check]]
+        kind = "tls"
+        days_left = 21
+        [[service.check]]
+        kind = "dns"
+        addresses = ["192.0.2.1"]
+        """
+    )
+    fleet = load(path, {"TOKEN": "Bearer x", "REDIS_URL": "rediss://:pw@redis.example"}, specs())
+    service = fleet.services[0]
+    settled = {check.kind: kinds()[check.kind].settled(check.spec, service) for check in service.checks}
+    assert set(settled) == set(specs()) == {kind.name for kind in OBSERVED}
+    assert settled["http"].url == "https://chatbot.example:8443/other"
+    assert settled["http"].connect_s == 2.0
+    assert "Authorization: Bearer x" in settled["http"].manner.headers
+    assert settled["chat"].poll_s == 0.5
+    assert (settled["tcp"].host, settled["tcp"].port) == ("chatbot.example", 8443)
+    assert settled["tls"].days_left == 21
+    assert settled["dns"].addresses == ("192.0.2.1",)
+    assert settled["redis"].url.reveal() == "rediss://:pw@redis.example"
