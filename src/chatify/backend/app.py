@@ -209,7 +209,13 @@ class _Backend:
     async def ready(self) -> Response:
         """Whether messages can be accepted now; looks at the outbox. A sleeping chatbot is no hindrance: messages wait."""
         await self._stored(self.outbox.ping())
-        return JSONResponse({"status": "ready", "service": SERVICE, "outbox": self.outbox.name})
+        body = {"status": "ready", "service": SERVICE, "outbox": self.outbox.name}
+        if self.settings.require_sign_in:
+            body["sign_in"] = await (await self._sign_in()).load()
+            if body["sign_in"] != "ok":
+                detail = f"Nobody can sign in: {body['sign_in']}."
+                raise Problem(503, "sign_in_unavailable", detail, retry_after_s=60)
+        return JSONResponse(body)
 
     async def list_personalities(self) -> Response:
         """Whom one can talk to."""

@@ -176,6 +176,8 @@ class Orchestrator:
         while True:
             try:
                 await step()
+            except _Lost:
+                pass  # another backend was quicker
             except OutboxUnavailable as failure:
                 log.warning("[AI_ORCHESTRATOR] outbox not available: %s", failure.reason)
                 await asyncio.sleep(0.5 + random.random())

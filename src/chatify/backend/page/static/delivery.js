@@ -2,7 +2,7 @@
  * Brings what was written to the server: one message after the other, each until the server has it, never twice.
  *
  * A message keeps its id through every try, so a try whose answer was lost is simply repeated. Of several tabs one delivers
- * (Web Locks; where those are missing, the ids alone keep it to once).
+ * (Web Locks); should two do it after all, the ids keep it to once.
  */
 
 import { Refusal, server } from "./server.js";
