@@ -84,8 +84,8 @@ def _watch(standing: Standing | None) -> state.Watch:
 class Keeper:
     """Keeps one fleet. Start it with `run`; everything else may be called from the same loop at any time.
 
-    said: called with every line of the activity log and `changed` with the name of every service whose view changed; both
-    must return at once.
+    said: called with every line of the activity log, `changed` with the name of every service whose view changed, `told` with
+    every incident that opened, changed or closed; each must return at once.
     """
 
     def __init__(
@@ -99,11 +99,12 @@ class Keeper:
         monitoring: bool = True,
         said: Callable[[LogLine], None] = lambda line: None,
         changed: Callable[[str], None] = lambda name: None,
+        told: Callable[[Incident], None] = lambda incident: None,
         link: Callable[[Incident], str] = lambda incident: "",
     ) -> None:
         self.fleet = fleet
         self._eyes, self._recorder, self._clock = eyes, recorder, clock
-        self._said, self._changed, self._link = said, changed, link
+        self._said, self._changed, self._told, self._link = said, changed, told, link
         self._schedule = Schedule()
         self._kept: dict[str, _Kept] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -225,16 +226,30 @@ class Keeper:
         services = tuple(self.service_view(name) for name in self._kept)
         worst, counts = view.overall([service.state for service in services])
         due = [service.next_check_at for service in services if service.next_check_at]
-        trouble = tuple(text for text in (self._ours, self._recorder.trouble) if text)
         return view.FleetView(
             name=self.fleet.name,
             state=worst,
             monitoring=self._monitoring,
             counts=counts,
             next_check_at=min(due, default=None),
-            trouble=trouble,
+            trouble=self.trouble,
             services=services,
         )
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """What is wrong with the keeper itself, in words: its own line, its history."""
+        return tuple(text for text in (self._ours, self._recorder.trouble) if text)
+
+    @property
+    def open_incidents(self) -> tuple[Incident, ...]:
+        """All that are open now, in the order in which they opened."""
+        return tuple(entry.incident for entry in self._book.open.values())
+
+    @property
+    def running_looks(self) -> int:
+        """How many looks are under way."""
+        return self._running_looks
 
     def service_view(self, name: str) -> view.ServiceView:
         """How one service stands now. Raises KeyError."""
@@ -498,6 +513,8 @@ class Keeper:
         )
         same = move or Transition(service=kept.service.name, old=watch.state, new=watch.state, at=at, cause=watch.cause)
         self._recorder.moved(same, standing, notices)
+        if incident is not None:
+            self._told(incident)
 
     def _pass_time(self) -> None:
         """Tell what is due to be told and close what has settled."""
