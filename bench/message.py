@@ -62,9 +62,7 @@ def serve_bare(how: str, path: str) -> int:
     def begin(session_id: str, message: str) -> tuple[int, int, str]:
         db, message_id, now = connection(), uuid.uuid4().hex, time.time_ns() // 1000
         db.execute("BEGIN IMMEDIATE")
-        row, used, limit = db.execute(
-            "SELECT row, responses_used, response_limit FROM sessions WHERE id = ?", (session_id,)
-        ).fetchone()
+        row, used = db.execute("SELECT row, responses_used FROM sessions WHERE id = ?", (session_id,)).fetchone()
         turn = db.execute(
             "INSERT INTO turns (session, key, message_id, digest, attempt, leased_us, asked_us, question)"
             " VALUES (?, ?, ?, '', 1, ?, ?, ?)",

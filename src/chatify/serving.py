@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _REPLIES_FINISH_S = 20  # how long replies in the making may take after SIGTERM
 _LINES_CLOSE_S = 2.0  # a WebSocket whose client reads nothing is cut after this
 _GONE_AFTER_S = 24.5  # whatever hangs then, hangs for ever
+_COLLECT_AFTER_S = 2.0  # the collector stays off (chatify.cli) while the rest is imported behind the open port
 _FRAME_LIMIT_BYTES = 16_384  # KeepAlive's own limit is 4 KiB, and it says 1009 to what is larger
 
 
@@ -35,9 +36,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         log.info("Server started successfully on %s", self.where)
-        # What was imported lives as long as the process: freezing spares every later collection the walk through it.
-        gc.freeze()
-        gc.enable()
+        asyncio.get_running_loop().call_later(_COLLECT_AFTER_S, _collect_from_now_on)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _be_gone_after(_GONE_AFTER_S)
@@ -50,6 +49,12 @@ class _Server(uvicorn.Server):
             if "websocket" in type(connection).__module__:
                 with suppress(AttributeError):
                     connection.transport.abort()
+
+
+def _collect_from_now_on() -> None:
+    """What was imported lives as long as the process: freezing spares every later collection the walk through it."""
+    gc.freeze()
+    gc.enable()
 
 
 def _be_gone_after(seconds: float) -> None:

@@ -53,6 +53,7 @@ class Common(BaseModel):
         frozen=True,
         extra="ignore",
         hide_input_in_errors=True,
+        defer_build=True,  # of three services only one is built in a process
     )
     required_in_production: ClassVar[tuple[str, ...]] = ("BACKEND_CORS_ORIGINS",)
 

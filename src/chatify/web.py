@@ -1,25 +1,33 @@
-"""The web application that the services share: problem documents, CORS, a bounded body; pure ASGI, no middleware that buffers."""
+"""What the web applications share: problem documents, CORS, a bounded body; pure ASGI, no middleware that buffers.
+
+FastAPI is imported only by who makes an application of it: it is 0.15 s of CPU on a small machine, and the chatbot, which a
+waiting user starts, does without (bench/cold_start.py).
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatify.limits import BodyLimit
 from chatify.problems import MEDIA_TYPE, Problem
 from chatify.settings import Common
 
-__all__ = ["ProblemDocument", "create_app", "problem_response", "problems"]
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.applications import Starlette
+
+__all__ = ["ProblemDocument", "body_of", "create_app", "dress", "problem_response", "problems"]
+
+M = TypeVar("M", bound=BaseModel)
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +38,7 @@ _CODES = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 408:
 class ProblemDocument(BaseModel):
     """RFC 9457: every answer that is not the one asked for."""
 
-    model_config = ConfigDict(extra="allow", title="Problem")
+    model_config = ConfigDict(extra="allow", title="Problem", defer_build=True)
 
     type: str = Field(examples=["urn:everwake:problem:session_not_found"])
     title: str
@@ -58,14 +66,36 @@ async def _told(request: Request, problem: Exception) -> JSONResponse:
 
 
 async def _invalid(request: Request, failure: Exception) -> JSONResponse:
+    from fastapi.exceptions import RequestValidationError
+
     assert isinstance(failure, RequestValidationError)
+    return problem_response(_unreadable(failure.errors()))
+
+
+def _unreadable(errors: Iterable[Mapping[str, Any]]) -> Problem:
     # Where and what, never the input itself: it is somebody's text, and may not even be encodable.
-    errors = [
+    told = [
         {"where": ".".join(str(part)[:80] for part in error["loc"][:8]), "what": str(error["msg"])[:200]}
-        for error in failure.errors()[:20]
+        for error in islice(errors, 20)
     ]
-    said = "; ".join(f"{e['where']}: {e['what']}" for e in errors[:3])
-    return problem_response(Problem(422, "invalid_request", said, more={"errors": errors}))
+    said = "; ".join(f"{one['where']}: {one['what']}" for one in told[:3])
+    return Problem(422, "invalid_request", said, more={"errors": told})
+
+
+async def body_of(request: Request, model: type[M]) -> M:
+    """The JSON body of a plain route, as `model`.
+
+    Raises:
+        Problem: 415 for what does not say that it is JSON, 422 `invalid_request` for what is not a `model`.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise Problem(415, "unsupported_media_type", "Send JSON, as `Content-Type: application/json`.")
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as failure:
+        errors = failure.errors(include_url=False, include_input=False, include_context=False)
+        raise _unreadable({**error, "loc": ("body", *error["loc"])} for error in errors) from None
 
 
 async def _refused(request: Request, refusal: Exception) -> JSONResponse:
@@ -113,48 +143,52 @@ class _Faults:
             )
 
 
-def create_app(
-    *,
-    title: str,
-    settings: Common,
-    lifespan: Any,
-    body_limit_bytes: int = 65_536,
-    exposed_headers: Sequence[str] = ("Retry-After",),
-) -> FastAPI:
-    """An application on which a service hangs its routes.
+def dress(app: "Starlette", settings: Common, *, body_limit_bytes: int = 65_536) -> None:
+    """Give `app` what every service has.
 
-    lifespan: an async context manager function of the application. Errors are problem documents throughout: Problem as it
-    says; 422 `invalid_request`, 404 `not_found`, 405 `method_not_allowed`, 413 `body_too_large`, 500 `internal_error`.
+    Errors are problem documents throughout: Problem as it says; 404 `not_found`, 405 `method_not_allowed`, 408
+    `body_too_slow`, 413 `body_too_large`, 500 `internal_error`.
     """
-    app = FastAPI(
-        title=title,
-        version=version("everwake"),
-        lifespan=lifespan,
-        redoc_url=None,
-        # A redirect from /path/ to /path would turn somebody's typing error into two different addresses.
-        redirect_slashes=False,
-        exception_handlers={Problem: _told, RequestValidationError: _invalid, HTTPException: _refused},
-    )
+    app.add_exception_handler(Problem, _told)
+    app.add_exception_handler(HTTPException, _refused)
     # Each line wraps those before it: CORS is the outermost.
     app.add_middleware(_Faults)
     app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes)
     if settings.backend_cors_origins:
+        from starlette.middleware.cors import CORSMiddleware
+
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.backend_cors_origins),
             allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=list(exposed_headers),
+            expose_headers=["Retry-After"],
             max_age=600,
         )
+
+
+def create_app(*, title: str, settings: Common, lifespan: Any, body_limit_bytes: int = 65_536) -> "FastAPI":
+    """A FastAPI application on which a service hangs its routes, dressed; what does not validate is 422 `invalid_request`.
+
+    lifespan: an async context manager function of the application.
+    """
+    from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
+
+    # A redirect from /path/ to /path would turn somebody's typing error into two different addresses.
+    app = FastAPI(
+        title=title, version=version("everwake"), lifespan=lifespan, redoc_url=None, redirect_slashes=False,
+        exception_handlers={RequestValidationError: _invalid},
+    )  # fmt: skip
+    dress(app, settings, body_limit_bytes=body_limit_bytes)
     app.openapi = lambda: _honest(app)  # type: ignore[method-assign]
     return app
 
 
-def _honest(app: FastAPI) -> dict[str, Any]:
+def _honest(app: "FastAPI") -> dict[str, Any]:
     """The OpenAPI document with our problem documents in place of FastAPI's own 422."""
     if app.openapi_schema is None:
-        document = FastAPI.openapi(app)
+        document = type(app).openapi(app)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)

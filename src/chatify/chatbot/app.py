@@ -1,31 +1,31 @@
 """The chatbot: sessions, messages, personalities, health. Composition root; what it decides stands in its neighbours.
 
+Plain Starlette, the half of FastAPI that serves: the other half is 0.15 s of CPU that a waiting user pays for at every cold
+start (bench/cold_start.py). chatbot/described.py makes the OpenAPI document when it is asked for.
+
 Redis, Firebase and the provider's SDK are loaded after the port is open, for a waiting user pays for every import. Until
 one of them is there, a call that needs it waits a little; a call that does not is answered.
 """
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.routing import WebSocketRoute
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from chatify.chatbot.bodies import (
-    AnswerBody,
-    HealthBody,
     IncomingMessage,
-    MessageList,
     NewSession,
-    PersonalityList,
-    ReadyBody,
-    SessionBody,
     checked_history,
     checked_message,
     message_body,
@@ -44,38 +44,31 @@ from chatify.limits import RateLimiter
 from chatify.mistakes import BadSettings, Mistake
 from chatify.problems import Problem
 from chatify.settings import ChatbotSettings
-from chatify.web import create_app, problems
+from chatify.web import body_of, dress
 from everwake.keepalive import KeepAlive
 
 __all__ = ["create"]
 
 log = logging.getLogger(__name__)
 
-SERVICE = "chatify_chatbot"
+SERVICE, TITLE = "chatify_chatbot", "Chatify Chatbot"
+_PORT_OPEN_AFTER_S = 0.01  # the server opens the port right after the lifespan has begun; imports hold the one core
+_SIGN_IN_AFTER_S = 1.0
 _PURGE_EVERY_S = 3600.0
 _PAGE = 100
-
-SessionId = Annotated[str, Path(max_length=200)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[\x21-\x7e]{1,200}$", description="1 to 200 visible ASCII characters; the same key, the same reply"
-    ),
-]
-Authorization = Annotated[str | None, Header(include_in_schema=False)]
+_ID_LIMIT_CHARACTERS = 200
 
 
-def create(settings: ChatbotSettings) -> FastAPI:
+def create(settings: ChatbotSettings) -> Starlette:
     """The application for these variables; nothing is connected until its lifespan begins.
 
     Raises:
         BadSettings: when the operator's personalities cannot be read.
     """
     chatbot = _Chatbot(settings)
-    app = create_app(
-        title="Chatify Chatbot", settings=settings, lifespan=chatbot.live, body_limit_bytes=settings.body_limit
-    )
-    chatbot.hang_routes(app)
+    app = Starlette(routes=chatbot.routes(), lifespan=chatbot.live)
+    app.router.redirect_slashes = False
+    dress(app, settings, body_limit_bytes=settings.body_limit)
     return app
 
 
@@ -111,14 +104,18 @@ class _Chatbot:
     # --- what it leans on ---------------------------------------------------------------------------------------------
 
     async def _open_store(self) -> SessionStore:
+        if self.settings.redis_url is not None:
+            await asyncio.sleep(_PORT_OPEN_AFTER_S)
         # In a thread, for Redis' client takes its time to import.
         store = await asyncio.to_thread(store_for, self.settings)
         await store.open()
         return store
 
     async def _load_sign_in(self) -> SignIn:
-        # Last: replies need the store and the provider, and one core imports one thing at a time.
+        # Last, and not on top of the first reply: one core imports one thing at a time. Who signs in meanwhile does not
+        # wait for this: `SignIn.caller` loads by itself.
         await self.is_warm.wait()
+        await asyncio.sleep(_SIGN_IN_AFTER_S)
         state = await self.sign_in.load()
         if state != "ok":
             raise RuntimeError(state.removeprefix("broken: "))
@@ -127,6 +124,7 @@ class _Chatbot:
     async def _warm(self) -> None:
         """Import what the first reply needs before somebody waits for it."""
         warm = getattr(self.choice.provider, "warm", None)
+        await asyncio.sleep(_PORT_OPEN_AFTER_S)
         try:
             if warm is not None:
                 await warm()
@@ -135,7 +133,7 @@ class _Chatbot:
             self.is_warm.set()
 
     @asynccontextmanager
-    async def live(self, app: FastAPI) -> AsyncIterator[None]:
+    async def live(self, app: Starlette) -> AsyncIterator[None]:
         """Own everything that runs beside the requests."""
         if self.settings.redis_url is None:
             log.info("Redis not configured, using SQLite")
@@ -176,56 +174,28 @@ class _Chatbot:
 
     # --- routes -------------------------------------------------------------------------------------------------------
 
-    def hang_routes(self, app: FastAPI) -> None:
-        """Every path of the contract."""
+    def routes(self) -> list[BaseRoute]:
+        """Every path of the contract; chatbot/described.py describes them."""
         base, one = "/api/v1/chatbot", "/api/v1/chatbot/session/{session_id}"
-        app.add_api_route("/health", self.health, methods=["GET"], response_model=HealthBody)
-        app.add_api_route("/health", self.health, methods=["HEAD"], include_in_schema=False)
-        app.add_api_route(
-            "/health/ready",
-            self.ready,
-            methods=["GET"],
-            responses={200: {"model": ReadyBody}, 503: {"model": ReadyBody}},
-        )
-        app.router.routes.append(WebSocketRoute("/ws/keepalive", self.keepalive))
-        app.add_api_route(
-            f"{base}/personalities",
-            self.list_personalities,
-            methods=["GET"],
-            responses={200: {"model": PersonalityList}},
-        )
-        app.add_api_route(
-            f"{base}/session",
-            self.begin_session,
-            methods=["POST"],
-            responses={200: {"model": SessionBody}, **problems(401, 403, 422, 503)},
-        )
-        app.add_api_route(
-            one,
-            self.show_session,
-            methods=["GET"],
-            responses={200: {"model": SessionBody}, **problems(401, 404, 410, 422, 503)},
-        )
-        app.add_api_route(
-            one, self.end_session, methods=["DELETE"], status_code=204, responses=problems(401, 404, 422, 503)
-        )
-        app.add_api_route(
-            f"{one}/messages",
-            self.list_messages,
-            methods=["GET"],
-            responses={200: {"model": MessageList}, **problems(401, 404, 410, 422, 503)},
-        )
-        app.add_api_route(
-            f"{one}/message",
-            self.send_message,
-            methods=["POST"],
-            responses={
-                200: {"model": AnswerBody, "content": {"text/event-stream": {}}},
-                **problems(401, 404, 409, 410, 422, 429, 502, 503),
-            },
-        )
+        return [
+            Route("/health", self.health),
+            Route("/health/ready", self.ready),
+            Route("/openapi.json", self.describe),
+            WebSocketRoute("/ws/keepalive", self.keepalive),
+            Route(f"{base}/personalities", self.list_personalities),
+            Route(f"{base}/session", self.begin_session, methods=["POST"]),
+            Route(one, self.show_session),
+            Route(one, self.end_session, methods=["DELETE"]),
+            Route(f"{one}/messages", self.list_messages),
+            Route(f"{one}/message", self.send_message, methods=["POST"]),
+        ]
 
-    async def health(self) -> Response:
+    async def describe(self, request: Request) -> Response:
+        """The OpenAPI document."""
+        described = await asyncio.to_thread(import_module, "chatify.chatbot.described")
+        return JSONResponse(described.document(TITLE, self.version))
+
+    async def health(self, request: Request) -> Response:
         """The process serves. Waits for nothing."""
         choice, stats = self.choice, self.keepalive.stats
         provider: dict[str, Any] = {"name": choice.provider.name, "note": choice.note}
@@ -243,7 +213,7 @@ class _Chatbot:
             }
         )  # fmt: skip
 
-    async def ready(self) -> Response:
+    async def ready(self, request: Request) -> Response:
         """Whether sessions and messages can be had now; looks at the store, within 5 s."""
         await self.store.look()
         known: list[Dependency[Any]] = [self.store, self.firebase] if self.sign_in.is_configured else [self.store]
@@ -254,7 +224,7 @@ class _Chatbot:
         }  # fmt: skip
         return JSONResponse(body, 503 if failing else 200, {"Retry-After": "5"} if failing else None)
 
-    async def list_personalities(self) -> Response:
+    async def list_personalities(self, request: Request) -> Response:
         """Whom one can talk to."""
         items = [
             {"id": one.id, "name": one.name, "description": one.description, "opening": one.opening}
@@ -262,9 +232,10 @@ class _Chatbot:
         ]
         return JSONResponse({"items": items, "next": None})
 
-    async def begin_session(self, new: NewSession, authorization: Authorization = None) -> Response:
+    async def begin_session(self, request: Request) -> Response:
         """Begin a conversation."""
-        caller = await self._caller(authorization)
+        caller = await self._caller(request)
+        new = await body_of(request, NewSession)
         if caller is not None and not may_act_for(caller, new.user_id):
             raise Problem(403, "forbidden", "user_id is not the signed-in user.")
         personality_id = new.personality_id or DEFAULT_ID
@@ -283,63 +254,55 @@ class _Chatbot:
         log.info("[SESSION] Created session %s with response limit: %d", session.id, limit)
         return JSONResponse(session_body(session, self._opening(session)))
 
-    async def show_session(self, session_id: SessionId, authorization: Authorization = None) -> Response:
+    async def show_session(self, request: Request) -> Response:
         """A session."""
-        session = await self._session(session_id, authorization)
+        session = await self._session(request)
         return JSONResponse(session_body(session, self._opening(session)))
 
-    async def end_session(self, session_id: SessionId, authorization: Authorization = None) -> Response:
+    async def end_session(self, request: Request) -> Response:
         """Forget a session and its messages."""
-        await self._session(session_id, authorization, may_be_over=True)
+        session = await self._session(request, may_be_over=True)
         store = await self.store.get()
-        await self._stored(store.delete(session_id))
+        await self._stored(store.delete(session.id))
         return Response(status_code=204)
 
-    async def list_messages(
-        self,
-        session_id: SessionId,
-        after: Annotated[str | None, Query(max_length=200)] = None,
-        limit: Annotated[int, Query(ge=1, le=_PAGE)] = _PAGE,
-        authorization: Authorization = None,
-    ) -> Response:
+    async def list_messages(self, request: Request) -> Response:
         """Finished messages, oldest first."""
-        await self._session(session_id, authorization)
+        after, limit = request.query_params.get("after"), _page_size(request.query_params.get("limit"))
+        session = await self._session(request)
         store = await self.store.get()
-        found = await self._stored(store.messages(session_id, after=after, limit=limit + 1))
+        found = await self._stored(store.messages(session.id, after=after, limit=limit + 1))
         page = found[:limit]
         return JSONResponse(
             {"items": [message_body(one) for one in page], "next": page[-1].id if len(found) > limit else None}
         )
 
-    async def send_message(
-        self,
-        request: Request,
-        session_id: SessionId,
-        incoming: IncomingMessage,
-        idempotency_key: IdempotencyKey = None,
-        authorization: Authorization = None,
-    ) -> Response:
+    async def send_message(self, request: Request) -> Response:
         """Say something and get the reply; with `Accept: text/event-stream` in pieces."""
-        text = checked_message(incoming.message)
         if self.settings.require_sign_in:
-            await self._session(session_id, authorization)
+            await self._session(request)
+        session_id, key = _session_id(request), _idempotency_key(request)
+        text = checked_message((await body_of(request, IncomingMessage)).message)
         if "text/event-stream" in request.headers.get("accept", ""):
-            return EventStream(await self.replies.stream(session_id, idempotency_key, text))
-        return JSONResponse(await self.replies.answer(session_id, idempotency_key, text))
+            return EventStream(await self.replies.stream(session_id, key, text))
+        return JSONResponse(await self.replies.answer(session_id, key, text))
 
     # --- what routes share --------------------------------------------------------------------------------------------
 
-    async def _caller(self, authorization: str | None) -> Caller | None:
+    async def _caller(self, request: Request) -> Caller | None:
         """Who asks; None where nobody has to sign in."""
-        return await self.sign_in.caller(authorization) if self.settings.require_sign_in else None
+        if not self.settings.require_sign_in:
+            return None
+        return await self.sign_in.caller(request.headers.get("authorization"))
 
-    async def _session(self, session_id: str, authorization: str | None, *, may_be_over: bool = False) -> Session:
-        """The session, if this caller may see it: who may not is told what one is told who guessed.
+    async def _session(self, request: Request, *, may_be_over: bool = False) -> Session:
+        """The session of the path, if this caller may see it: who may not is told what one is told who guessed.
 
         Raises:
             Problem: 401, 404, 410 or 503.
         """
-        caller = await self._caller(authorization)
+        caller = await self._caller(request)
+        session_id = _session_id(request)
         store = await self.store.get()
         session: Session | None = await self._stored(store.get(session_id))
         if session is None or (caller is not None and not may_act_for(caller, session.user_id)):
@@ -360,6 +323,28 @@ class _Chatbot:
     def _opening(self, session: Session) -> str | None:
         personality = self.personalities.get(session.personality_id)
         return None if personality is None else personality.opening
+
+
+def _session_id(request: Request) -> str:
+    session_id: str = request.path_params["session_id"]
+    if len(session_id) > _ID_LIMIT_CHARACTERS:
+        raise Problem(422, "invalid_request", "session_id is longer than any.")
+    return session_id
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+        raise Problem(422, "invalid_request", "Idempotency-Key: write 1 to 200 visible ASCII characters.")
+    return key
+
+
+def _page_size(asked: str | None) -> int:
+    if asked is None:
+        return _PAGE
+    if not re.fullmatch(r"[0-9]{1,3}", asked, re.ASCII) or not 1 <= int(asked) <= _PAGE:
+        raise Problem(422, "invalid_request", f"limit: write a whole number from 1 to {_PAGE}.")
+    return int(asked)
 
 
 def _personalities(settings: ChatbotSettings) -> Mapping[str, Personality]:

@@ -1,19 +1,16 @@
-"""The bodies that come in and go out, as the contract names them; times are RFC 3339 UTC."""
+"""The bodies that come in, checked, and those that go out, as the contract names them; times are RFC 3339 UTC."""
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from chatify.chatbot.sessions import Message, Session
 from chatify.problems import Problem
 
-__all__ = [
-    "AnswerBody", "HealthBody", "IncomingMessage", "MessageList", "NewSession", "PersonalityList", "ReadyBody",
-    "SessionBody", "checked_message", "message_body", "rfc3339", "session_body",
-]  # fmt: skip
+__all__ = ["IncomingMessage", "NewSession", "checked_history", "checked_message", "message_body", "session_body"]
 
 MESSAGE_LIMIT_CHARACTERS = 4_000
 # Half of a surrogate pair cannot be encoded, and NUL ends a text for too many programs on the way to a provider.
@@ -56,93 +53,6 @@ class IncomingMessage(BaseModel):
     """What the user says: 1 to 4,000 characters that are not all blank."""
 
     message: Text = Field(examples=["Hello"], description="1 to 4,000 characters, not all blank")
-
-
-class SessionBody(BaseModel):
-    """A session."""
-
-    model_config = ConfigDict(title="Session")
-
-    session_id: str
-    user_id: str
-    personality_id: str
-    response_limit: int
-    responses_used: int
-    created_at: datetime
-    expires_at: datetime
-    opening: str | None = Field(description="the personality's opening line")
-
-
-class MessageBody(BaseModel):
-    """One message of the conversation."""
-
-    model_config = ConfigDict(title="Message")
-
-    message_id: str
-    role: Literal["user", "assistant"]
-    text: str
-    created_at: datetime
-    provider: str | None
-
-
-class MessageList(BaseModel):
-    """A page of messages, oldest first."""
-
-    items: list[MessageBody]
-    next: str | None = Field(description="pass it as `after` for what follows")
-
-
-class AnswerBody(BaseModel):
-    """A reply."""
-
-    model_config = ConfigDict(title="Answer")
-
-    session_id: str
-    message_id: str
-    response: str
-    responses_used: int
-    responses_left: int
-    provider: str
-
-
-class PersonalityBody(BaseModel):
-    """Whom one can talk to."""
-
-    model_config = ConfigDict(title="Personality")
-
-    id: str
-    name: str
-    description: str
-    opening: str
-
-
-class PersonalityList(BaseModel):
-    """Every personality."""
-
-    items: list[PersonalityBody]
-    next: str | None
-
-
-class HealthBody(BaseModel):
-    """The process serves; what it depends on stands beside."""
-
-    model_config = ConfigDict(extra="allow", title="Health")
-
-    status: Literal["healthy"]
-    service: Literal["chatify_chatbot"]
-    version: str
-    provider: dict[str, Any]
-    store: dict[str, Any]
-
-
-class ReadyBody(BaseModel):
-    """Whether sessions and messages can be had now. dependencies: name -> state."""
-
-    model_config = ConfigDict(title="Ready")
-
-    status: Literal["ready", "not_ready"]
-    service: Literal["chatify_chatbot"]
-    dependencies: dict[str, dict[str, Any]]
 
 
 def rfc3339(at: datetime) -> str:
