@@ -248,9 +248,11 @@ async def test_two_tabs_of_one_conversation_agree(open_page: OpenPage, backend: 
     for page in (one, other):
         await answered(page, "You said: From the first", "You said: From the second")
         await expect(page.locator(".mine")).to_have_count(2)
+    assert len(backend.session.turns) == 2
     await other.get_by_role("button", name="New conversation").click()
     await expect(one.get_by_role("radio", name="General assistant")).to_be_visible()
-    assert len({message_id for message_id, _ in backend.posts}) == len(backend.posts) == 2
+    # The second tab may have sent it once more, under the same id, before it heard that the first was done.
+    assert len({message_id for message_id, _ in backend.posts}) == 2
 
 
 async def test_a_tab_closed_before_its_message_left_is_helped_out_by_the_other(
