@@ -18,7 +18,7 @@ import pytest
 
 import everwake
 from chatify.settings import BackendSettings, ChatbotSettings, RedisServiceSettings
-from everwake import app
+from everwake.app import up as app
 from everwake.sim import ports
 from tests.support.redis_server import RedisServer, redis_executable
 from tests.support.up_run import UpRun, until, up_in

@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
-from everwake.app import Running
+from everwake.app.up import Running
 
 __all__ = ["Screen"]
 

@@ -28,7 +28,7 @@ def command(
     Nothing needs to be installed or configured. With OPENAI_API_KEY (and OPENAI_BASE_URL) set, a real model answers; with
     REDIS_URL set, that Redis is used. Logs are in DIR/logs.
     """
-    from everwake.app import Up, run_up
+    from everwake.app.up import Up, run_up
     from everwake.cli._screen import Screen
 
     with Screen(is_quiet=quiet, is_json=json) as screen:

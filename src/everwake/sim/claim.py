@@ -22,10 +22,11 @@ class Claim:
     """Ownership of `folder`, held by a lock that the system gives up with its owner: a dead owner never blocks.
 
     fileno: descriptor of the lock, for whoever is to hold it on.
+    what: what is owned. "up" is the folder's `up.json`; a keeper owns "keeper", also inside the folder of an `everwake up`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, what: str = "up") -> None:
+        self.folder, self._what = folder, what
         self._file = folder / "up.json"
         self._lock = -1
 
@@ -38,7 +39,7 @@ class Claim:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self.folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(self.folder / f"{self._what}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Misused(
                 f"cannot use {self.folder} as data folder: {error.strerror}", hint="name another with --data"
@@ -48,11 +49,13 @@ class Claim:
         except BaseException:
             os.close(self._lock)
             raise
-        self.withdraw()
+        if self._what == "up":
+            self.withdraw()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.withdraw()
+        if self._what == "up":
+            self.withdraw()
         os.close(self._lock)
 
     @property
@@ -85,9 +88,13 @@ class Claim:
                 break
             time.sleep(TRY_EVERY_S)
         raise AlreadyRunning(
-            f"another everwake (process {owner or 'unknown'}) runs with the data folder {self.folder}",
+            f"another everwake{self._who} (process {owner or 'unknown'}) runs with the data folder {self.folder}",
             hint="use that one, stop it, or name another folder with --data",
         )
+
+    @property
+    def _who(self) -> str:
+        return "" if self._what == "up" else f" {self._what}"
 
     def _owner(self) -> int:
         os.lseek(self._lock, 0, os.SEEK_SET)

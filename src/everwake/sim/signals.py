@@ -17,9 +17,13 @@ class Stopped(Exception):  # noqa: N818 - not an error: what was under way was g
 
 
 class ToldToStop:
-    """Ctrl-C, SIGTERM and SIGHUP (Windows: Ctrl-C and Ctrl-Break). stop: told once.   hurry: told again meanwhile."""
+    """Ctrl-C, SIGTERM and SIGHUP (Windows: Ctrl-C and Ctrl-Break). stop: told once.   hurry: told again meanwhile.
 
-    def __init__(self) -> None:
+    hangup: whether SIGHUP says stop too; else it is left to whoever reads it as "look at your files again".
+    """
+
+    def __init__(self, *, hangup: bool = True) -> None:
+        self._hangup = hangup
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()
         self._before: dict[int, Any] = {}
@@ -30,7 +34,7 @@ class ToldToStop:
         def told(number: int, frame: FrameType | None) -> None:
             loop.call_soon_threadsafe(self._told)
 
-        for number in _signals():
+        for number in _signals(self._hangup):
             self._before[number] = signal.getsignal(number)
             signal.signal(number, told)
         return self
@@ -61,9 +65,9 @@ class ToldToStop:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
 
-def _signals() -> tuple[int, ...]:
+def _signals(with_hangup: bool) -> tuple[int, ...]:
     if sys.platform == "win32":
         return (signal.SIGINT, signal.SIGBREAK)
     # `nohup everwake up` ignores SIGHUP on purpose.
-    hangup = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
+    hangup = () if not with_hangup or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
     return (signal.SIGINT, signal.SIGTERM, *hangup)

@@ -11,7 +11,7 @@ import pytest
 SHOW = """
 import sys
 from pathlib import Path
-from everwake.app import Running
+from everwake.app.up import Running
 from everwake.cli._screen import Screen
 urls = {"chatbot": "http://127.0.0.1:8601", "backend": "http://127.0.0.1:8602", "redis-service": "http://127.0.0.1:8603"}
 with Screen(is_quiet="quiet" in sys.argv, is_json="json" in sys.argv) as screen:

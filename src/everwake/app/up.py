@@ -1,4 +1,4 @@
-"""The composition root: from what a person asked for to a running system. The only file that knows everyone."""
+"""`everwake up`: the chat fleet as real processes on this machine, and the keeper that watches it."""
 
 import asyncio
 import importlib.util
