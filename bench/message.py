@@ -283,7 +283,7 @@ def _redis(wanted: bool) -> Iterator[str | None]:
 
 def compare(running: dict, at_once: int, rounds: int, messages: int) -> None:
     """One concurrency: warm up, then interleaved rounds."""
-    seen = {name: ([], []) for name in running}
+    seen = {name: ([], [], []) for name in running}
     for turn in range(rounds + 1):
         for name in running if turn % 2 else reversed(list(running)):
             service, ids = running[name]
@@ -291,10 +291,12 @@ def compare(running: dict, at_once: int, rounds: int, messages: int) -> None:
             if turn:
                 seen[name][0].append(quantile(times_s, 0.50) * 1e3)
                 seen[name][1].append(quantile(times_s, 0.99) * 1e3)
-    for name, (p50s, p99s) in seen.items():
-        line = f"{at_once:>7} {name:>15} {statistics.median(p50s):8.2f} {statistics.median(p99s):8.2f}"
+                seen[name][2].append(statistics.mean(times_s) * 1e3)
+    for name, (p50s, p99s, means) in seen.items():
+        rate = 1e3 * at_once / statistics.median(means)
+        line = f"{at_once:>7} {name:>15} {statistics.median(p50s):8.2f} {statistics.median(p99s):8.2f} {rate:7.0f}"
         if name not in ("chatbot", "chatbot, Redis"):
-            for which in (0, 1):
+            for which in (0, 1, 2):
                 ratios = [ours / bare for ours, bare in zip(seen["chatbot"][which], seen[name][which], strict=True)]
                 line += f"  {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
         print(line, flush=True)

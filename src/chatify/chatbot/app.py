@@ -178,6 +178,9 @@ class _Chatbot:
         """Every path of the contract; chatbot/described.py describes them."""
         base, one = "/api/v1/chatbot", "/api/v1/chatbot/session/{session_id}"
         return [
+            Route(
+                f"{one}/message", self.send_message, methods=["POST"]
+            ),  # the first that matches is taken: the busiest first
             Route("/health", self.health),
             Route("/health/ready", self.ready),
             Route("/openapi.json", self.describe),
@@ -187,7 +190,6 @@ class _Chatbot:
             Route(one, self.show_session),
             Route(one, self.end_session, methods=["DELETE"]),
             Route(f"{one}/messages", self.list_messages),
-            Route(f"{one}/message", self.send_message, methods=["POST"]),
         ]
 
     async def describe(self, request: Request) -> Response:

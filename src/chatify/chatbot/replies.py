@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 import time
-import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -326,7 +325,8 @@ class Replies:
 
 
 def _new_id() -> str:
-    return uuid.uuid4().hex
+    # Unique, not unguessable: who knows the session may read its messages. uuid4 asks the operating system each time.
+    return f"{random.getrandbits(128):032x}"
 
 
 def _answer(session_id: str, message_id: str, reply: Reply, used: int, limit: int) -> Answer:

@@ -51,7 +51,9 @@ class Message:
 def clean(text: str, limit: int = MAX_CHARS) -> str:
     """One line of printable characters, cut to `limit`: what may be read and quoted."""
     line = " ".join(text[: limit * 2].replace("’", "'").split())
-    return "".join(c for c in line if c.isprintable())[:limit]
+    if not line.isprintable():  # seldom; looking at each character of a whole conversation was half of a reply's time
+        line = "".join(c for c in line if c.isprintable())
+    return line[:limit]
 
 
 # Letters, and the marks that Indic, Arabic, Hebrew and decomposed Latin words are written with, which are no letters to Python.
