@@ -1,0 +1,59 @@
+"""`chatify`: words, exit codes, what goes where."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatify.cli import main
+
+
+def test_check_says_that_the_variables_are_in_order(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    ended = subprocess.run(
+        [sys.executable, "-m", "chatify", "chatbot", "--check"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "The variables are in order.\n")
+
+
+def test_personalities_that_cannot_be_read_end_it_with_2(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text('name = "x')
+    ended = subprocess.run(
+        [sys.executable, "-m", "chatify", "chatbot"], capture_output=True, text=True, timeout=60, check=False,
+        env={"PERSONALITIES_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "PERSONALITIES_DIR" in ended.stderr
+    assert "broken.toml" in ended.stderr
+
+
+@pytest.mark.parametrize("argv", [[], ["nobody"], ["chatbot", "--wrong"]])
+def test_wrong_usage_is_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert "usage: chatify" in capsys.readouterr().err
+
+
+def test_help_names_every_service(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("chatbot", "backend", "redis-service"))
+
+
+def test_a_start_imports_nothing_heavy() -> None:
+    """What a waiting user does not wait for: each of these is loaded when it is used, behind the open port."""
+    code = (
+        "import sys; from chatify.settings import ChatbotSettings, load; from chatify.chatbot.app import create;"
+        "import chatify.cli, chatify.serving; create(load(ChatbotSettings, {'AI_PROVIDER': 'openai',"
+        "'OPENAI_API_KEY': 'sk-0a1b2c3d4e5f', 'REDIS_URL': 'redis://h', 'FIREBASE_PROJECT_ID': 'p'}));"
+        "print([m for m in ('openai', 'redis', 'firebase_admin', 'fastapi', 'argparse', 'typer', 'sqlite3', 'pydantic.v1')"
+        " if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "[]"
