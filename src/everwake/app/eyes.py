@@ -1,0 +1,31 @@
+"""How the keeper sees: the checks, and a look at our own line (`watch.keeper.Eyes`)."""
+
+from collections.abc import AsyncIterator, Awaitable
+
+from everwake.app.own_line import OwnLine
+from everwake.checks import Checks
+from everwake.fleet.schema import Service
+from everwake.model import Beat, Observation
+from everwake.watch.vantage import Probe
+
+__all__ = ["CheckEyes"]
+
+
+class CheckEyes:
+    """Looks with `checks`, and at ourselves with `own_line`."""
+
+    def __init__(self, checks: Checks, own_line: OwnLine) -> None:
+        self._checks, self._own_line = checks, own_line
+
+    def look(self, service: Service, check: str, patience_s: float | None) -> Awaitable[Observation]:
+        """Look once."""
+        self._own_line.tick()
+        return self._checks.look(service, check, patience_s)
+
+    def follow(self, service: Service) -> AsyncIterator[Beat]:
+        """Hold the persistent line."""
+        return self._checks.follow(service)
+
+    def probe(self) -> Awaitable[Probe]:
+        """Look at ourselves."""
+        return self._own_line.probe()

@@ -1,0 +1,152 @@
+"""Delivers what the outbox holds: claim under a lease, send, mark. A crash in between neither loses nor doubles a message."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from everwake.errors import EverwakeError
+from everwake.notify import compose
+from everwake.notify.channel import Channel, NotSent, in_thread
+from everwake.ports import Clock, Notice
+
+__all__ = ["Claimed", "Deliverer", "Outbox", "per_channel"]
+
+log = logging.getLogger(__name__)
+
+SEND_S = 30.0
+LEASE_S = 90.0
+AT_ONCE = 20
+LOOK_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A row of the outbox that is ours for the lease. tries: how often it was claimed before.   handle: the outbox's own."""
+
+    handle: object
+    notice: Notice
+    tries: int = 0
+
+
+class Outbox(Protocol):
+    """Where notices wait, durably. Claims come in the order in which the notices were written."""
+
+    def claim(self, most: int, lease_s: float) -> Awaitable[Sequence[Claimed]]:
+        """Take what is due; nobody else is given it until the lease ends."""
+
+    def sent(self, claimed: Claimed, receipt: str) -> Awaitable[None]:
+        """It is delivered. Durable when this returns."""
+
+    def failed(self, claimed: Claimed, why: str, again_at: datetime | None) -> Awaitable[None]:
+        """It was not; due again at `again_at`, never when that is None."""
+        ...
+
+
+def per_channel(notices: Iterable[Notice], channels: Sequence[Channel]) -> tuple[Notice, ...]:
+    """One notice for each channel, so that what one channel refuses is not sent to the others again."""
+    return tuple(replace(notice, key=f"{notice.key}@{channel.id}") for notice in notices for channel in channels)
+
+
+@dataclass(slots=True)
+class _Rest:
+    failures: int
+    until: datetime
+
+
+class Deliverer:
+    """Sends for one keeper. told: called with a sentence when a channel fails or works again."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        channels: Sequence[Channel],
+        clock: Clock,
+        *,
+        told: Callable[[str, bool], None] = lambda text, is_bad: None,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._outbox, self._clock, self._told, self._dice = outbox, clock, told, dice
+        self._channels = {channel.id: channel for channel in channels}
+        self._resting: dict[str, _Rest] = {}
+        self._wake = asyncio.Event()
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Where messages go now."""
+        return tuple(self._channels.values())
+
+    def use(self, channels: Sequence[Channel]) -> None:
+        """Send to these from now on; what waits for a channel that is gone is dropped, and logged."""
+        self._channels = {channel.id: channel for channel in channels}
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Something was put into the outbox."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver for ever. Cancelled, it leaves what is claimed to whoever comes when the lease has ended."""
+        while True:
+            if await self.deliver() == 0:
+                cancel = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY_S, self._wake.set)
+                try:
+                    await self._wake.wait()
+                finally:
+                    cancel()
+                self._wake.clear()
+
+    async def deliver(self) -> int:
+        """Send what is due now; how many rows were taken up. One channel's messages go out one after the other."""
+        claimed = await self._outbox.claim(AT_ONCE, LEASE_S)
+        by_channel: dict[str, list[Claimed]] = {}
+        for row in claimed:
+            by_channel.setdefault(row.notice.key.rpartition("@")[2], []).append(row)
+        async with asyncio.TaskGroup() as tasks:
+            for channel_id, rows in by_channel.items():
+                tasks.create_task(self._send_all(channel_id, rows))
+        return len(claimed)
+
+    async def _send_all(self, channel_id: str, rows: Sequence[Claimed]) -> None:
+        channel = self._channels.get(channel_id)
+        for row in rows:
+            if channel is None:
+                log.warning("notify.channel_gone", extra={"notice": row.notice.key})
+                await self._outbox.failed(row, "its channel is no longer in the fleet file", None)
+                continue
+            rest = self._resting.get(channel_id)
+            if rest is not None and rest.until > self._clock.now():
+                # Behind one that has to wait: an end must not overtake its beginning.
+                await self._outbox.failed(row, "behind an earlier message", rest.until)
+                continue
+            await self._send(channel, row)
+
+    async def _send(self, channel: Channel, row: Claimed) -> None:
+        message = compose.message(row.notice)
+        try:
+            receipt = await in_thread(lambda: channel.send(message), SEND_S)
+        except (NotSent, EverwakeError, TimeoutError) as error:
+            await self._did_not_send(channel, row, f"no answer within {SEND_S:g} s" if not str(error) else str(error))
+            return
+        except Exception as error:  # a plugin's own bug; its text may hold the URL
+            log.error("notify.broken", extra={"channel": channel.name, "error": type(error).__name__})
+            await self._did_not_send(channel, row, type(error).__name__)
+            return
+        await self._outbox.sent(row, receipt)
+        log.info("notify.sent", extra={"notice": row.notice.key, "channel": channel.name})
+        if self._resting.pop(channel.id, None) is not None:
+            self._told(f"Messages get through to {channel.name} again", False)
+
+    async def _did_not_send(self, channel: Channel, row: Claimed, why: str) -> None:
+        rest = self._resting.get(channel.id)
+        failures, now = (rest.failures if rest else 0) + 1, self._clock.now()
+        until = now + timedelta(seconds=compose.wait_s(failures, self._dice()))
+        self._resting[channel.id] = _Rest(failures, until)
+        is_over = (now - row.notice.at).total_seconds() > compose.GIVE_UP_AFTER_S
+        await self._outbox.failed(row, why, None if is_over else until)
+        if failures == 1 or is_over:
+            end = "given up after a day" if is_over else "it is tried again"
+            self._told(f"A message could not be sent to {channel.name}: {why}; {end}", True)
