@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 STRIP = 60
 LOOKS_AT_ONCE = 2_000
 HOUSEKEEPING_S = 1.0
-PROBE_PAUSE_S = 5.0
 PRIMARY = "http"
 
 
@@ -111,9 +110,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._stopping = False
         self._running_looks = 0
-        self._glances: deque[vantage.Glance] = deque(maxlen=1_000)
-        self._ours: str | None = None
-        self._probing, self._probed_at_s = False, -PROBE_PAUSE_S
+        self._own_line = vantage.OwnLine()
         self._monitoring = monitoring
         self._book = incidents.Book()
         known = {standing.service: standing for standing in standings}
@@ -239,7 +236,7 @@ class Keeper:
     @property
     def trouble(self) -> tuple[str, ...]:
         """What is wrong with the keeper itself, in words: its own line, its history."""
-        return tuple(text for text in (self._ours, self._recorder.trouble) if text)
+        return tuple(text for text in (self._own_line.ours, self._recorder.trouble) if text)
 
     @property
     def open_incidents(self) -> tuple[Incident, ...]:
@@ -393,18 +390,18 @@ class Keeper:
     def _saw(self, kept: _Kept, check: str, seen: Observation) -> None:
         self._recorder.looked((seen,))
         now_s = self._clock.monotonic()
-        self._remember_glance(kept.service, seen, now_s)
+        host = urlsplit(kept.service.url).hostname or kept.service.name
+        if self._own_line.saw(seen, host, now_s) and self._tasks is not None:
+            self._tasks.create_task(self._look_at_ourselves())
         if not self._monitoring:
             self._show(kept, seen)
             return
-        if self._ours is not None and vantage.on_the_way(seen) and kept.watch.state is not State.DOWN:
+        if self._own_line.excuses(seen) and kept.watch.state is not State.DOWN:
             # Our own line is down: the look says nothing, and the service is looked at again in its turn.
             self._tell(kept, State.UNKNOWN, "our own line")
             self._plan(kept, check, now_s, None)
             self._show(kept, seen)
             return
-        if self._ours is not None and seen.status is not None:
-            self._ours = None
         step = state.advance(kept.watch, seen, kept.policy)
         kept.watch = step.watch
         if check == PRIMARY:
@@ -524,7 +521,11 @@ class Keeper:
         for news in told:
             kept = self._kept.get(news.incident.service)
             if kept is not None:
-                notices = (_notice(kept.service, news, self._link(news.incident)),) if news.is_news else ()
+                notices = (
+                    (words.notice(kept.service, news.incident, self._link(news.incident), opened=news.opened),)
+                    if news.is_news
+                    else ()
+                )
                 self._store(kept, None, news.incident, notices)
                 self._changed(kept.service.name)
 
@@ -542,42 +543,21 @@ class Keeper:
     def _notice_jump(self, now_s: float) -> None:
         offset_s = self._clock.now().timestamp() - now_s
         jump_s, self._wall_offset_s = offset_s - self._wall_offset_s, offset_s
-        if abs(jump_s) > 60.0 and self._ours is None:
+        if abs(jump_s) > 60.0 and self._own_line.ours is None:
             log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
-
-    def _remember_glance(self, service: Service, seen: Observation, now_s: float) -> None:
-        host = urlsplit(service.url).hostname or service.name
-        failed = vantage.on_the_way(seen)
-        self._glances.append(
-            vantage.Glance(
-                at_s=now_s,
-                host=host,
-                answered=seen.status is not None,
-                failed_on_the_way=failed,
-                is_here=_is_here(host),
-            )
-        )
-        if not failed or self._probing or self._tasks is None or now_s - self._probed_at_s < PROBE_PAUSE_S:
-            return
-        if self._ours is not None or vantage.suspect(tuple(self._glances), now_s) is vantage.Suspicion.MAYBE_US:
-            self._probing, self._probed_at_s = True, now_s
-            self._tasks.create_task(self._look_at_ourselves())
 
     async def _look_at_ourselves(self) -> None:
         """Ends well before a failure is confirmed, so that our own line is known to be down before anybody else is."""
+        probe = None
         try:
-            self._ours = vantage.judge(await self._eyes.probe())
+            probe = await self._eyes.probe()
         finally:
-            self._probing = False
-        if self._ours is not None:
-            log.warning("vantage.ours", extra={"why": self._ours})
+            self._own_line.probed(probe)
+        if self._own_line.ours is not None:
+            log.warning("vantage.ours", extra={"why": self._own_line.ours})
             for kept in self._kept.values():
-                if kept.last is not None and vantage.on_the_way(kept.last) and kept.watch.state is not State.DOWN:
+                if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
                     self._tell(kept, State.UNKNOWN, "our own line")
-
-
-def _is_here(host: str) -> bool:
-    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
 
 def _shown(seen: Observation, now: State) -> State:
@@ -585,32 +565,3 @@ def _shown(seen: Observation, now: State) -> State:
     if seen.failure is None:
         return State.UP
     return now if now in (State.WAKING, State.ASLEEP, State.UNKNOWN, State.DEGRADED, State.PAUSED) else State.DOWN
-
-
-def _notice(service: Service, news: incidents.Told, link: str) -> Notice:
-    incident = news.incident
-    since = incident.opened_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    why = incident.cause or (
-        incident.first.failure.kind.value if incident.first and incident.first.failure else "unknown"
-    )
-    if news.opened:
-        title, body = (
-            f"{service.title} is down",
-            f"{service.title} ({service.url}) is down since {since}. Cause: {why}.",
-        )
-    else:
-        closed_at = incident.closed_at or incident.opened_at
-        minutes = max(1, round((closed_at - incident.opened_at).total_seconds() / 60))
-        title = f"{service.title} is up again"
-        body = (
-            f"{service.title} ({service.url}) is up again after {minutes} min. It was down since {since}. Cause: {why}."
-        )
-    return Notice(
-        key=f"{incident.id}:{'opened' if news.opened else 'closed'}",
-        service=service.name,
-        incident=incident.id,
-        opened=news.opened,
-        title=title,
-        body=f"{body}\n{link}".strip(),
-        at=incident.opened_at if news.opened else incident.closed_at or incident.opened_at,
-    )

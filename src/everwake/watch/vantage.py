@@ -4,13 +4,14 @@ An HTTP answer from outside, a 503 too, proves that our line works: then it is t
 no connection, no answer in time) speak against us, and only of services that are not on this machine.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from everwake.model import FailureKind, Observation
 
-__all__ = ["Glance", "Probe", "Suspicion", "judge", "on_the_way", "suspect"]
+__all__ = ["Glance", "OwnLine", "Probe", "Suspicion", "judge", "on_the_way", "suspect"]
 
 _ON_THE_WAY = frozenset({
     FailureKind.DNS_NO_SUCH_NAME, FailureKind.DNS_FAILED, FailureKind.NO_ROUTE, FailureKind.REFUSED, FailureKind.RESET,
@@ -79,3 +80,50 @@ def judge(probe: Probe) -> str | None:
     if probe.resolves is False:
         return "this machine cannot look up names"
     return None
+
+
+class OwnLine:
+    """What is thought of our own line: fed with looks, it says when to probe. ours: why it is us, or None. No I/O."""
+
+    PAUSE_S = 5.0
+
+    def __init__(self) -> None:
+        self.ours: str | None = None
+        self._glances: deque[Glance] = deque(maxlen=1_000)
+        self._is_probing = False
+        self._probed_at_s = float("-inf")
+
+    def saw(self, seen: Observation, host: str, now_s: float) -> bool:
+        """Remember one look; True: probe our line now, then call `probed`."""
+        failed = on_the_way(seen)
+        self._glances.append(
+            Glance(
+                at_s=now_s,
+                host=host,
+                answered=seen.status is not None,
+                failed_on_the_way=failed,
+                is_here=_is_here(host),
+            )
+        )
+        if seen.status is not None and not _is_here(host):
+            self.ours = None
+        if not failed or self._is_probing or now_s - self._probed_at_s < self.PAUSE_S:
+            return False
+        if self.ours is None and suspect(tuple(self._glances), now_s) is Suspicion.THEM:
+            return False
+        self._is_probing, self._probed_at_s = True, now_s
+        return True
+
+    def probed(self, probe: Probe | None) -> None:
+        """The probe that was asked for is over; None: it could not be made."""
+        self._is_probing = False
+        if probe is not None:
+            self.ours = judge(probe)
+
+    def excuses(self, seen: Observation) -> bool:
+        """Whether this failure says nothing about the service, for our line is down."""
+        return self.ours is not None and on_the_way(seen)
+
+
+def _is_here(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"

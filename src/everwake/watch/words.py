@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from everwake.fleet.schema import Service
-from everwake.model import Beat, BeatKind, FailureKind, Level, LogLine, Observation, State, Transition
+from everwake.model import Beat, BeatKind, FailureKind, Incident, Level, LogLine, Observation, State, Transition
+from everwake.ports import Notice
 
-__all__ = ["monitoring", "of_beat", "of_look", "of_move"]
+__all__ = ["monitoring", "notice", "of_beat", "of_look", "of_move"]
 
 _FAILED = {
     FailureKind.DNS_NO_SUCH_NAME: "no such name",
@@ -85,3 +86,32 @@ def of_move(service: Service, move: Transition) -> LogLine:
     }
     level, words = said[move.new]
     return LogLine(at=move.at, level=level, text=f"{service.title} {words}{why}", service=service.name)
+
+
+def notice(service: Service, incident: Incident, link: str, *, opened: bool) -> Notice:
+    """What somebody is told of an incident: what, since when, why, where to look; and of its end."""
+    since = incident.opened_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    why = incident.cause or (
+        incident.first.failure.kind.value if incident.first and incident.first.failure else "unknown"
+    )
+    if opened:
+        title, body = (
+            f"{service.title} is down",
+            f"{service.title} ({service.url}) is down since {since}. Cause: {why}.",
+        )
+    else:
+        closed_at = incident.closed_at or incident.opened_at
+        minutes = max(1, round((closed_at - incident.opened_at).total_seconds() / 60))
+        title = f"{service.title} is up again"
+        body = (
+            f"{service.title} ({service.url}) is up again after {minutes} min. It was down since {since}. Cause: {why}."
+        )
+    return Notice(
+        key=f"{incident.id}:{'opened' if opened else 'closed'}",
+        service=service.name,
+        incident=incident.id,
+        opened=opened,
+        title=title,
+        body=f"{body}\n{link}".strip(),
+        at=incident.opened_at if opened else incident.closed_at or incident.opened_at,
+    )
