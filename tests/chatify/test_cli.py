@@ -7,27 +7,22 @@ from pathlib import Path
 import pytest
 
 from chatify.cli import main
+from tests.support.processes import running
 
 
-def test_check_says_that_the_variables_are_in_order(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    ended = subprocess.run(
-        [sys.executable, "-m", "chatify", "chatbot", "--check"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (0, "The variables are in order.\n")
+def test_check_says_that_the_variables_are_in_order() -> None:
+    argv = [sys.executable, "-m", "chatify", "chatbot", "--check"]
+    with running("chatbot", {}, until_up=False, argv=argv) as service:
+        assert service.wait(30) == 0
+        assert service.log == "The variables are in order."
 
 
 def test_personalities_that_cannot_be_read_end_it_with_2(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text('name = "x')
-    ended = subprocess.run(
-        [sys.executable, "-m", "chatify", "chatbot"], capture_output=True, text=True, timeout=60, check=False,
-        env={"PERSONALITIES_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
-    )  # fmt: skip
-    assert ended.returncode == 2
-    assert "PERSONALITIES_DIR" in ended.stderr
-    assert "broken.toml" in ended.stderr
+    with running("chatbot", {"PERSONALITIES_DIR": str(tmp_path)}, until_up=False) as service:
+        assert service.wait(30) == 2
+        assert "PERSONALITIES_DIR" in service.log
+        assert "broken.toml" in service.log
 
 
 @pytest.mark.parametrize("argv", [[], ["nobody"], ["chatbot", "--wrong"]])

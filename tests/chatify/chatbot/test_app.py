@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -53,9 +54,10 @@ def test_ready_is_200_when_the_store_answers(chatbot: Chatbot) -> None:
 
 
 def test_a_store_that_cannot_be_opened_leaves_health_green_and_says_503_elsewhere(
-    chatbot: Chatbot, ai: OpenAIServer
+    chatbot: Chatbot, tmp_path: Path
 ) -> None:
-    server = chatbot(DATA_DIR="/dev/null/nowhere")
+    (tmp_path / "file").touch()
+    server = chatbot(DATA_DIR=str(tmp_path / "file" / "in-a-file"))
     assert server.client.get("/health").status_code == 200
     answer = server.client.post(f"{BASE}/session", json={"user_id": "ada"})
     told(answer, 503, "store_unavailable")
@@ -300,7 +302,8 @@ def test_more_replies_in_the_making_than_allowed_are_shed_and_leave_no_trace(
     with server.client.stream(
         "POST", path, json={"message": '[[{"kind":"stall_midway"}]] wait'}, headers={"Accept": "text/event-stream"}
     ) as reply:
-        next(reply.iter_lines())
+        lines = reply.iter_lines()  # to be kept: letting go of it closes the stream
+        next(lines)
         answer = server.say(other, "hello")
         told(answer, 503, "provider_unavailable")
         assert answer.headers["retry-after"] == "1"
