@@ -92,6 +92,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and messages")
     options = parser.parse_args()
     rounds = 3 if options.quick else 7
+    messages = (1500, 300) if options.quick else (3000, 1000)  # alone, all of them go to one session of 10,000
     folder = Path(tempfile.mkdtemp())
     try:
         with suppress(KeyboardInterrupt), floor.servers(folder, None) as running:
@@ -101,9 +102,7 @@ def main() -> int:
                     "  added / blocking: p50 (min-max), p99; added / threads: p50, p99"
                 )
                 for at_once in (1, 50, 200):
-                    compare(
-                        running, backend, at_once, rounds, (300 if at_once == 1 else 1500) if options.quick else 3000
-                    )
+                    compare(running, backend, at_once, rounds, messages[at_once == 1])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
