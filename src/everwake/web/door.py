@@ -3,7 +3,7 @@
 Everything without `async` answers from memory, at once, in the keeper's own loop.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from everwake.errors import OutOfReach
 from everwake.model import Incident, LogLine, Observation
-from everwake.watch.view import FleetView, ServiceView
+from everwake.watch.view import ServiceView
 
 __all__ = ["SPANS", "HistoryUnavailable", "KeeperDoor", "Listener", "Numbers", "Page", "Resolution", "Rollup", "Uptime"]
 
@@ -105,8 +105,9 @@ class KeeperDoor(Protocol):
     def trouble(self) -> tuple[str, ...]:
         """What is wrong with the keeper itself, in words."""
 
-    def fleet(self) -> FleetView:
-        """Everything, as it stands now."""
+    @property
+    def names(self) -> Sequence[str]:
+        """The services, in the order of the file."""
 
     def service(self, name: str) -> ServiceView:
         """One service. Raises KeyError."""
@@ -145,7 +146,7 @@ class KeeperDoor(Protocol):
     async def observations(
         self, service: str, *, since: datetime, until: datetime, limit: int, cursor: str | None
     ) -> Page[Observation]:
-        """Looks at one service, since <= at < until, newest first. Raises ValueError for a cursor that is none."""
+        """Looks at one service, since <= at < until, oldest first. Raises ValueError for a cursor that is none."""
 
     async def rollups(
         self, service: str, resolution: Resolution, *, since: datetime, until: datetime

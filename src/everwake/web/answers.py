@@ -1,0 +1,211 @@
+"""Values as the API writes them: times, states, failures, services, incidents. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from everwake.model import Failure, Incident, LogLine, Observation, State
+from everwake.watch.view import Heart, Seen, ServiceView, overall
+from everwake.web.door import SPANS, Rollup, Uptime
+from everwake.web.sentence import sentence
+
+__all__ = [
+    "LETTERS", "NO_UPTIME", "diagnosis", "head", "incident", "json_bytes", "line", "observation", "rollup", "service", "when",
+]  # fmt: skip
+
+NO_UPTIME: Uptime = dict.fromkeys(SPANS)
+
+LETTERS: Mapping[State, str] = {
+    State.UP: "u", State.DEGRADED: "g", State.WAKING: "w", State.ASLEEP: "a", State.DOWN: "d", State.PAUSED: "p",
+    State.UNKNOWN: "?",
+}  # fmt: skip
+"""How a strip writes a state."""
+
+
+def json_bytes(value: Any) -> bytes:
+    """`value` as JSON of ASCII characters only: nobody's text can end a line, a script block or an encoding early."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def when(at: datetime | None) -> str | None:
+    """RFC 3339, UTC, with milliseconds."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def head(name: str, monitoring: bool, trouble: Sequence[str], services: Sequence[ServiceView]) -> dict[str, Any]:
+    """A fleet without its services."""
+    state, counts = overall([one.state for one in services])
+    due = [one.next_check_at for one in services if one.next_check_at]
+    return {
+        "name": name,
+        "state": state.value,
+        "sentence": sentence([(one.title, one.state) for one in services], monitoring=monitoring),
+        "monitoring": monitoring,
+        "counts": counts,
+        "next_check_at": when(min(due, default=None)),
+        "trouble": list(trouble),
+    }
+
+
+def service(view: ServiceView, uptime: Uptime | None = None) -> dict[str, Any]:
+    """One service. It holds URLs and evidence: not for the public page."""
+    return {
+        "name": view.name,
+        "title": view.title,
+        "url": view.url,
+        "group": view.group,
+        "state": view.state.value,
+        "since": when(view.since),
+        "cause": view.cause,
+        "failure": _failure(view.failure),
+        "latency_ms": view.latency_ms,
+        "status": view.status,
+        "checked_at": when(view.checked_at),
+        "next_check_at": when(view.next_check_at),
+        "checking": view.checking,
+        "heartbeat": _heart(view.heartbeat),
+        "uptime": dict(uptime or NO_UPTIME),
+        "incident": view.incident,
+        "strip": _strip(view.strip),
+    }
+
+
+def _failure(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {"kind": failure.kind.value, "phase": failure.phase.value, "detail": failure.detail}
+
+
+def _heart(heart: Heart | None) -> dict[str, Any] | None:
+    if heart is None:
+        return None
+    return {
+        "connected": heart.connected,
+        "connected_at": when(heart.connected_at),
+        "last_beat_at": when(heart.last_beat_at),
+        "missed": heart.missed,
+    }
+
+
+def _strip(strip: Sequence[Seen]) -> dict[str, Any]:
+    """Sixty looks as objects would be 4 KB for every service; written as columns they are a tenth of it."""
+    if not strip:
+        return {"at": None, "ago_s": [], "states": "", "ms": []}
+    last = strip[-1].at
+    return {
+        "at": when(last),
+        "ago_s": [round((last - seen.at).total_seconds()) for seen in strip],
+        "states": "".join(LETTERS[seen.state] for seen in strip),
+        "ms": [None if seen.ms is None else round(seen.ms) for seen in strip],
+    }
+
+
+def observation(seen: Observation) -> dict[str, Any]:
+    """One look. headers and excerpt are somebody else's text."""
+    return {
+        "at": when(seen.at),
+        "check": seen.check,
+        "ok": seen.failure is None,
+        "status": seen.status,
+        "took_ms": round(seen.took_s * 1000, 1),
+        "late_ms": round(seen.late_s * 1000, 1),
+        "failure": _failure(seen.failure),
+        "phases_ms": {phase.value: round(took_s * 1000, 1) for phase, took_s in seen.phases.items()},
+        "headers": dict(seen.headers),
+        "excerpt": seen.excerpt,
+        "certificate_expires_at": when(seen.certificate_expires_at),
+        "redirects": seen.redirects,
+    }
+
+
+def rollup(one: Rollup) -> dict[str, Any]:
+    """One hour or day."""
+    return {
+        "at": when(one.at),
+        "looks": one.looks,
+        "failed": one.failed,
+        "uptime": one.uptime,
+        "p50_ms": one.p50_ms,
+        "p95_ms": one.p95_ms,
+        "p99_ms": one.p99_ms,
+        "max_ms": one.max_ms,
+    }
+
+
+def line(said: LogLine) -> dict[str, Any]:
+    """One line of the activity log."""
+    return {"at": when(said.at), "level": said.level.value, "text": said.text, "service": said.service}
+
+
+def incident(one: Incident) -> dict[str, Any]:
+    """One incident. Nothing is proved that nobody has proved."""
+    return {
+        "id": one.id,
+        "service": one.service,
+        "opened_at": when(one.opened_at),
+        "closed_at": when(one.closed_at),
+        "cause": one.cause,
+        "parent": one.parent,
+        "flaps": one.flaps,
+        "first": observation(one.first) if one.first else None,
+        "diagnosis": _causes(
+            one.service,
+            "up" if one.closed_at else "down",
+            one.cause,
+            one.first,
+            one.first.failure if one.first else None,
+        ),
+        "actions": [
+            {"at": when(done.at), "remedy": done.remedy, "step": done.step, "by": done.by, "outcome": done.outcome}
+            for done in one.actions
+        ],
+        "proof": {"proved": False, "criteria": []},
+    }
+
+
+def diagnosis(view: ServiceView, open_one: Incident | None) -> dict[str, Any]:
+    """What is known of why a service is not as it should be; a service that is has no cause."""
+    well = view.state in (State.UP, State.ASLEEP, State.PAUSED)
+    first = open_one.first if open_one else None
+    if well:
+        return {"id": view.name, "state": view.state.value, "causes": [], "ruled_out": [], "variables": []}
+    return _causes(view.name, view.state.value, view.cause, first, view.failure, view.status)
+
+
+def _causes(
+    name: str,
+    state: str,
+    cause: str | None,
+    seen: Observation | None,
+    failure: Failure | None,
+    status: int | None = None,
+) -> dict[str, Any]:
+    """In the words of `everwake why --json`. The keeper alone has no rules for causes: what it has not been told is `unknown`."""
+    evidence: list[dict[str, str]] = []
+    status = status if status is not None else seen.status if seen else None
+    if status is not None:
+        evidence.append({"from": "http.status", "quote": str(status)})
+    if failure is not None:
+        said = f"{failure.kind.value} in {failure.phase.value}"
+        evidence.append({"from": "keeper.failure", "quote": f"{said}: {failure.detail}" if failure.detail else said})
+    if seen is not None:
+        evidence += [{"from": f"http.headers.{key}", "quote": value} for key, value in seen.headers.items()]
+        if seen.excerpt:
+            evidence.append({"from": "http.body", "quote": seen.excerpt[:300]})
+    return {
+        "id": name,
+        "state": state,
+        "causes": [
+            {
+                "cause": cause or "unknown",
+                "sure": None,
+                "evidence": evidence,
+                "next": "Look at the evidence; rules that name a cause for sure are not built yet.",
+            }
+        ],
+        "ruled_out": [],
+        "variables": [],
+    }
