@@ -14,7 +14,9 @@ from starlette.routing import Route
 
 from everwake.clock import SystemClock
 from everwake.fleet.schema import Keeper
+from everwake.model import Incident
 from everwake.ports import Clock
+from everwake.watch.view import ServiceView
 from everwake.web import answers, metrics, openapi, problems
 from everwake.web.api import Api, all_services
 from everwake.web.auth import COOKIE, COOKIE_LASTS_S, Attempts, Doorkeeper, require_safe
@@ -22,14 +24,16 @@ from everwake.web.badge import badge
 from everwake.web.door import HistoryUnavailable, KeeperDoor
 from everwake.web.gate import BODY_LIMIT_BYTES, Gate, too_often
 from everwake.web.live import LINES, Hub
-from everwake.web.pages import Pages, read_form, safe_next
+from everwake.web.pages import Pages, percent, read_form, safe_next, spoken
 from everwake.web.problems import Problem
+from everwake.web.sentence import sentence
 from everwake.web.uptimes import Uptimes
 
 __all__ = ["create"]
 
 BODY_WITHIN_S = 10.0
 HISTORY_WITHIN_S = 2.0
+INCIDENTS = 10  # on the public page
 
 
 def create(door: KeeperDoor, settings: Keeper, *, clock: Clock | None = None, key: bytes | None = None) -> Starlette:
@@ -115,47 +119,55 @@ class _Site:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     async def dashboard(self, request: Request) -> Response:
-        """The page people look at. It is whole without a script; a script keeps it live."""
+        """The page people look at. It says at once how things stand; everything else comes over the live events."""
         views = await all_services(self._door)
-        door, uptimes = self._door, self._uptimes()
-        fleet = answers.head(door.name, door.monitoring, door.trouble, views)
-        services = [answers.service(view, uptimes.get(view.name)) for view in views]
-        return self._page(
-            "dashboard.html",
-            fleet={**fleet, "services": services},
-            log=[answers.line(line) for line in reversed(self._hub.lines)],
-            incidents=[answers.incident(incident) for incident in door.open_incidents()],
-            can_sign_out=self._doorkeeper.asks,
+        signed_in = self._doorkeeper.asks and self._doorkeeper.is_signed_in(
+            request.cookies.get(COOKIE, ""), self._clock.now()
         )
+        return self._page("dashboard.html", **self._standing(views), signed_in=signed_in)
+
+    def _standing(self, views: list[ServiceView]) -> dict[str, str]:
+        pairs = [(view.title, view.state) for view in views]
+        return {"name": self._door.name, "sentence": sentence(pairs, monitoring=self._door.monitoring)}
 
     async def status(self, request: Request) -> Response:
-        """The public page: titles, states, uptimes. No addresses, no evidence."""
+        """The public page: titles, states, uptimes, incidents. No addresses, no evidence."""
         views = await all_services(self._door)
-        door, uptimes = self._door, self._uptimes()
-        titles = {view.name: view.title for view in views}
-        head = answers.head(door.name, door.monitoring, (), views)
+        titles, uptimes = {view.name: view.title for view in views}, self._uptimes()
         return self._page(
             "status.html",
-            name=door.name,
-            state=head["state"],
-            sentence=head["sentence"],
-            monitoring=door.monitoring,
-            updated_at=answers.when(self._clock.now()),
+            **self._standing(views),
+            at=spoken(self._clock.now()),
             services=[
                 {
                     "title": view.title,
                     "state": view.state.value,
-                    "since": answers.when(view.since),
-                    "uptime": dict(uptimes.get(view.name, answers.NO_UPTIME)),
+                    "since": spoken(view.since) if view.since else None,
+                    "uptime": percent(uptimes.get(view.name, answers.NO_UPTIME)["90d"]),
                 }
                 for view in views
             ],
             incidents=[
-                {"title": titles[one.service], "opened_at": answers.when(one.opened_at)}
-                for one in door.open_incidents()
+                {
+                    "title": titles[one.service],
+                    "opened_at": spoken(one.opened_at),
+                    "closed_at": spoken(one.closed_at) if one.closed_at else None,
+                }
+                for one in await self._last_incidents()
                 if one.service in titles
             ],
         )
+
+    async def _last_incidents(self) -> list[Incident]:
+        """Open ones by heart; those that are over, as long as the history answers."""
+        now_open = sorted(self._door.open_incidents(), key=lambda one: one.opened_at, reverse=True)
+        try:
+            async with asyncio.timeout(HISTORY_WITHIN_S):
+                page = await self._door.incidents(service=None, limit=INCIDENTS, cursor=None)
+        except (HistoryUnavailable, TimeoutError):
+            return now_open
+        ids = {one.id for one in now_open}
+        return [*now_open, *(one for one in page.items if one.id not in ids and one.closed_at is not None)]
 
     async def docs(self, request: Request) -> Response:
         """What the API answers, as a page of our own: the usual viewers are loaded from somebody else's host."""
@@ -165,18 +177,16 @@ class _Site:
         """The same for programs."""
         return Response(answers.json_bytes(openapi.document(self._version)), media_type="application/json")
 
-    def _page(self, template: str, status: int = 200, **context: object) -> Response:
+    def _page(self, template: str, status: int = 200, /, **context: object) -> Response:
         body = self._pages.render(template, **context)
         return Response(body, status, {"Cache-Control": "no-store"}, media_type="text/html")
 
     async def static(self, request: Request) -> Response:
-        """Scripts, styles and pictures of the pages. An address with `?v=` never changes its content."""
+        """Scripts, styles and pictures of the pages: asked for again each time, sent again only when they changed."""
         file = self._pages.files.get(request.path_params["file"])
         if file is None:
             raise Problem(404, "not_found", "There is no such file.")
-        is_fixed = request.query_params.get("v") == file.tag
-        caching = "public, max-age=31536000, immutable" if is_fixed else "no-cache"
-        headers = {"ETag": f'"{file.tag}"', "Cache-Control": caching}
+        headers = {"ETag": f'"{file.tag}"', "Cache-Control": "no-cache"}
         if f'"{file.tag}"' in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(file.content, headers=headers, media_type=file.media_type)
@@ -188,7 +198,10 @@ class _Site:
         if not self._doorkeeper.asks:
             return RedirectResponse("/", 303)
         wanted = safe_next(request.query_params.get("next", "/"))
-        return self._page("login.html", next=wanted, wrong=False, wait_s=None)
+        return self._login(200, wanted)
+
+    def _login(self, status: int, wanted: str, problem: str | None = None) -> Response:
+        return self._page("login.html", status, name=self._door.name, next=wanted, problem=problem)
 
     async def sign_in(self, request: Request) -> Response:
         """Take the password; the cookie is out of reach of scripts and of other sites."""
@@ -197,13 +210,13 @@ class _Site:
         address = request.client.host if request.client else ""
         wait_s = self._attempts.wait_s(address, now_s)
         if wait_s > 0:
-            problem = too_often(wait_s)
-            page = self._page("login.html", 429, next=wanted, wrong=True, wait_s=int(problem.headers["Retry-After"]))
-            page.headers["Retry-After"] = problem.headers["Retry-After"]
+            refusal = too_often(wait_s)
+            page = self._login(429, wanted, refusal.detail)
+            page.headers.update(refusal.headers)
             return page
         if not self._doorkeeper.is_password(form["password"]):
             self._attempts.failed(address, now_s)
-            return self._page("login.html", 401, next=wanted, wrong=True, wait_s=None)
+            return self._login(401, wanted, "That is not the password.")
         answer = RedirectResponse(wanted, 303)
         answer.set_cookie(
             COOKIE,

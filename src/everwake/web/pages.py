@@ -1,22 +1,12 @@
 """The pages: dashboard, public status, sign-in, and the list of endpoints. Jinja2 is loaded by the first page, not before.
 
-What the templates are given (`version` and `static(file)` always; `static` answers the address of a file under `static/`):
+What the templates are given (and always `version`):
 
-dashboard.html
-    fleet        the body of `GET /api/v1/fleet`: name, state, sentence, monitoring, counts, next_check_at, trouble, services
-    log          lines of the activity log, newest first: at, level, text, service
-    incidents    open incidents, as `GET /api/v1/incidents` writes them
-    can_sign_out whether somebody signed in (then a POST form to `/logout` belongs on the page)
-status.html (public: no addresses, no evidence)
-    name, state, sentence, monitoring, updated_at
-    services     title, state, since, uptime (24h, 7d, 30d, 90d: 0.0-1.0 or None)
-    incidents    title, opened_at
-login.html
-    next         where to go afterwards; belongs into a hidden field `next` of a POST form to `/login` with a field `password`
-    wrong        whether the last try was wrong
-    wait_s       seconds until the next try is allowed, or None
-docs.html
-    document     the OpenAPI document; also at `/openapi.json`
+dashboard.html   name (of the fleet), sentence (how things stand), signed_in (whether there is a session to end)
+status.html      public: no addresses, no evidence. name, sentence, at; services: title, state, since, uptime; incidents: title,
+                 opened_at, closed_at. Times and uptimes are texts or None.
+login.html       name, next (the path to go on to), problem (a text or None). It posts `password` and `next` to `/login`.
+docs.html        document: the OpenAPI document, which is at `/openapi.json` too
 
 The live page reads `GET /api/v1/events`; the first event is a `snapshot`. The content security policy allows scripts and styles
 from `/static/` only: no inline script, no `style` attribute, no event handler in the markup.
@@ -25,17 +15,18 @@ from `/static/` only: no inline script, no `style` attribute, no event handler i
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from everwake.web.problems import Problem
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["Pages", "StaticFile", "read_form", "safe_next"]
+__all__ = ["Pages", "StaticFile", "percent", "read_form", "safe_next", "spoken"]
 
 _HERE = Path(__file__).parent
 _TYPES: Mapping[str, str] = {
@@ -77,10 +68,6 @@ class Pages:
                 found[path.relative_to(root).as_posix()] = StaticFile(content, media_type, tag)
         return found
 
-    def address(self, file: str) -> str:
-        """Where a browser finds it; another content has another address. Raises KeyError."""
-        return f"/static/{quote(file)}?v={self.files[file].tag}"
-
     @cached_property
     def _environment(self) -> "Environment":
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -93,7 +80,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.globals |= {"version": self._version, "static": self.address}
+        environment.globals["version"] = self._version
         return environment
 
 
@@ -116,3 +103,15 @@ def read_form(body: bytes, fields: Sequence[str]) -> dict[str, str]:
     except ValueError:
         raise Problem(422, "invalid_request", "That is not a form.") from None
     return {field: sent.get(field, [""])[0] for field in fields}
+
+
+def spoken(at: datetime) -> str:
+    """A time for people, in UTC, to the minute."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def percent(share: float | None) -> str | None:
+    """0.99987 -> "99.99 %"; never 100 for what was not up all the time."""
+    if share is None:
+        return None
+    return "100 %" if share >= 1.0 else f"{min(share * 100, 99.99):.2f} %"
