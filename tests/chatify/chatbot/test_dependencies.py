@@ -173,3 +173,18 @@ def test_firebase_says_when_it_is_there(tmp_path: Path) -> None:
         order = [line.split(" ", 2)[2].split(" on ")[0] for line in service.lines]
         assert order.index("Server started successfully") < order.index("Firebase service initialized")
         assert json.loads(json.dumps(service.get("/health")[1]["firebase"])) == {"state": "ready"}
+
+
+def test_the_missions_own_variables_start_the_chatbot(tmp_path: Path) -> None:
+    """A placeholder key, DEBUG in production and a Redis that is not there: told, and no reason not to serve."""
+    variables = {
+        "BACKEND_CORS_ORIGINS": '["https://blabinn-frontend.onrender.com", "https://blabbin-backend-rsss.onrender.com"]',
+        "REDIS_URL": "redis://default:pw@127.0.0.1:1", "DEBUG": "true", "ENVIRONMENT": "production", "HOST": "0.0.0.0",
+        "LOG_LEVEL": "INFO", "OPENAI_API_KEY": "your_openai_api_key_here", "PYTHON_VERSION": "3.11.9",
+    }  # fmt: skip
+    with running("chatbot", variables) as service:
+        service.until_line(f"Server started successfully on 0.0.0.0:{service.port}")
+        body = service.get("/health")[1]
+        assert body["provider"]["name"] == "offline"
+        assert "placeholder" in body["provider"]["note"]
+        assert sum("placeholder" in line for line in service.lines) == 1
