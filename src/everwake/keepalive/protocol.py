@@ -114,15 +114,21 @@ def timestamp(at_unix_s: float) -> str:
 
 
 class Pings:
-    """A server's pings. What never changes is rendered once, for a frame is rendered at every beat of every line."""
+    """A server's pings. What does not change is rendered once, for a frame is rendered at every beat of every line."""
 
-    __slots__ = ("_middle",)
+    __slots__ = ("_at_ms", "_head", "_middle")
 
     def __init__(self, service: str, status: str = "alive") -> None:
-        self._middle = f'"status":{json.dumps(status)},"service":{json.dumps(service)}'
+        self._middle = f'","status":{json.dumps(status)},"service":{json.dumps(service)},"seq":'
+        self._at_ms = -1
+        self._head = ""
 
     def frame(self, seq: int, at_unix_s: float) -> str:
-        return f'{{"type":"ping","timestamp":"{timestamp(at_unix_s)}",{self._middle},"seq":{seq}}}'
+        at_ms = int(at_unix_s * 1000)
+        if at_ms != self._at_ms:  # beats of one tick share their millisecond
+            self._at_ms = at_ms
+            self._head = f'{{"type":"ping","timestamp":"{timestamp(at_unix_s)}{self._middle}'
+        return f"{self._head}{seq}}}"
 
 
 def pong(seq: int | None, at_unix_s: float) -> str:
