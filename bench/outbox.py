@@ -119,8 +119,8 @@ def floor(path: Path, messages: int) -> float:
                 (outcome, time.time(), f"session-{session}", number),
             )
             db.execute(
-                "UPDATE session SET settled = ?, touched_at = ?, due_at = ? WHERE id = ?",
-                (number, time.time(), time.time(), f"session-{session}"),
+                "UPDATE session SET settled = ?, due_at = ? WHERE id = ?",
+                (number, time.time(), f"session-{session}"),
             )
             db.execute("COMMIT")
     took_s = time.perf_counter() - began_at

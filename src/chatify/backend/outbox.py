@@ -196,7 +196,7 @@ class Outbox(Protocol):
         """The text kept under `key`."""
 
     async def purge(self, *, quiet_since: float, limit: int) -> int:
-        """Drop sessions in which nothing was accepted or settled since then and nothing waits; how many, at most `limit`."""
+        """Drop sessions in which nothing was accepted since then (to the hour) and nothing waits; how many, at most `limit`."""
         ...
 
 

@@ -298,16 +298,19 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path):
 async def test_quiet_sessions_are_dropped_and_waiting_ones_never(tmp_path: Path):
     box = SqliteOutbox(tmp_path / "b.db")
     await box.open()
-    for name in ("quiet", "waiting"):
+    for name in ("quiet", "waiting", "busy"):
         await box.add(new(name))
+    late = (await put(box, "a", session_id="busy", claim=True, now=NOW + 3600)).claim
+    await settle(box, late)
     await put(box, "a", session_id="waiting")
     claim = (await put(box, "a", session_id="quiet", claim=True)).claim
     await settle(box, claim)
     assert await box.purge(quiet_since=NOW, limit=10) == 0
-    assert await box.purge(quiet_since=NOW + 1, limit=10) == 1
+    assert await box.purge(quiet_since=NOW + 3600, limit=10) == 1
     assert await box.session("quiet") is None
     assert await box.messages("quiet", limit=9) == ()
     assert await box.session("waiting") is not None
+    assert await box.session("busy") is not None
     await box.close()
 
 
