@@ -215,7 +215,7 @@ async def test_a_plain_request_is_told_what_this_is() -> None:
 
 def in_fastapi(keepalive: KeepAlive) -> Any:
     app = FastAPI()
-    app.router.add_websocket_route(PATH, keepalive)  # type: ignore[arg-type]
+    app.router.routes.append(WebSocketRoute(PATH, keepalive))
     return app
 
 
