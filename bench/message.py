@@ -252,9 +252,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp())
     try:
         with suppress(KeyboardInterrupt), _redis(options.redis) as redis_url, servers(folder, redis_url) as running:
-            print(
-                f"{'at once':>7} {'':>15} {'p50 ms':>8} {'p99 ms':>8}  ratios of the chatbot: p50 (min-max), p99 (min-max)"
-            )
+            head = "the chatbot's time to this one's: p50 (min-max), p99, mean"
+            print(f"{'at once':>7} {'':>15} {'p50 ms':>8} {'p99 ms':>8} {'per s':>7}  {head}")
             for at_once in (1, 50, 200):
                 compare(running, at_once, rounds, (300 if at_once == 1 else 1500) if options.quick else 3000)
             memory(running, 100_000 if options.full else 5_000)
