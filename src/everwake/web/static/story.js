@@ -1,0 +1,89 @@
+/**
+ * Incidents as stories, in order: seen, why and how sure, what was done, what proved it.
+ */
+
+import { node, write } from "./cards.js";
+import { failure, moment, span } from "./words.js";
+
+const SHOWN = 4;
+const PAST = 5;
+
+/** The steps of one incident: [{at, kind, text, strong}]. at: null where only the order is known. Pure. */
+export function steps({ opened_at, closed_at, cause, first, flaps, actions, proof, diagnosis, parent }) {
+  const story = [];
+  const add = (at, kind, text, strong = "") => story.push({ at, kind, text, strong });
+  if (first?.failure) {
+    const { kind, detail } = first.failure;
+    const said = kind === "status" && first.status ? `answered ${first.status}` : failure(kind);
+    add(opened_at, "down", `${first.check}: ${said}${detail ? `, ${detail}` : ""}`);
+  } else add(opened_at, "down", "not as it should be any more");
+  if (parent) add(null, "waking", "it follows from what it depends on");
+  const known = diagnosis?.causes?.[0];
+  const named = cause ?? (known && known.cause !== "unknown" ? known.cause : null);
+  if (named) add(null, "down", known?.sure ? ` · ${Math.round(known.sure * 100)} % sure` : "", named);
+  if (flaps) add(null, "waking", `came back and fell again ${flaps === 1 ? "once" : `${flaps} times`}`);
+  for (const { at, remedy, step, outcome } of actions) add(at, "waking", ` · ${step}: ${outcome}`, remedy);
+  if (closed_at) add(closed_at, "up", proof?.proved ? "back, and proved" : "back");
+  return story;
+}
+
+export function story(incident, title, now) {
+  const open = !incident.closed_at;
+  const lasted = span((open ? now : Date.parse(incident.closed_at)) - Date.parse(incident.opened_at));
+  const list = node("ol", "story");
+  for (const { at, kind, text, strong } of steps(incident)) {
+    const item = node("li", "");
+    item.dataset.state = kind;
+    if (at) {
+      const time = node("time", "", moment(at, now));
+      time.dateTime = at;
+      item.append(time, " ");
+    }
+    item.append(...(strong ? [node("b", "", strong)] : []), text);
+    list.append(item);
+  }
+  const lastedNode = node("span", "dim lasted", open ? `open · ${lasted}` : lasted);
+  if (open) lastedNode.dataset.since = incident.opened_at;
+  return node("article", "incident", node("div", "title", node("h3", "", title), lastedNode), list);
+}
+
+export class Stories {
+  constructor(root, count) {
+    this.root = root;
+    this.count = count;
+    this.past = [];
+  }
+
+  /** open: incidents, oldest first.   titleOf(name): how a service is called. */
+  draw(open, titleOf, now) {
+    const newest = [...open].reverse();
+    // What follows from another incident is told there, in a line.
+    const own = newest.filter(({ parent }) => !parent || !open.some(({ id }) => id === parent));
+    const made = own.slice(0, SHOWN).map((incident) => {
+      const told = story(incident, titleOf(incident.service), now);
+      const also = newest.filter(({ parent }) => parent === incident.id).map(({ service }) => titleOf(service));
+      if (also.length) told.append(node("p", "dim", `Because of it: ${also.slice(0, 6).join(", ")}${also.length > 6 ? " and others" : ""}.`));
+      return told;
+    });
+    if (own.length > SHOWN) made.push(node("p", "dim", `and ${own.length - SHOWN} more that are open.`));
+    if (!open.length) made.push(node("p", "dim", this.past.length ? "None is open." : "None yet."));
+    if (this.past.length && open.length < SHOWN) {
+      const list = node("ul", "past");
+      for (const one of this.past.slice(0, PAST)) {
+        const time = node("time", "", moment(one.opened_at, now));
+        time.dateTime = one.opened_at;
+        const lasted = span(Date.parse(one.closed_at) - Date.parse(one.opened_at));
+        list.append(node("li", "", time, ` ${titleOf(one.service)}, ${lasted}${one.cause ? ` · ${one.cause}` : ""}`));
+      }
+      made.push(node("h3", "dim", "Before"), list);
+    }
+    this.root.replaceChildren(...made);
+    write(this.count, open.length ? `${open.length} open` : "");
+  }
+
+  tick(now) {
+    for (const one of this.root.querySelectorAll("[data-since]"))
+      write(one, `open · ${span(now - Date.parse(one.dataset.since))}`);
+  }
+}
+
