@@ -37,11 +37,17 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._hub = app.state.hub
+        self.answers = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are not ours."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say when requests are answered."""
+        await super().startup(sockets=sockets)
+        self.answers.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Live views never end by themselves."""
@@ -67,10 +73,9 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
     )
     server = _Server(config, app)
     async with asyncio.TaskGroup() as group:
-        serve = group.create_task(server.serve(sockets=[listener]))
+        group.create_task(server.serve(sockets=[listener]))
         try:
-            while not server.started and not serve.done():
-                await asyncio.sleep(0.01)
+            await server.answers.wait()
             yield
         finally:
             server.should_exit = True

@@ -1,0 +1,166 @@
+"""A keeper without a network: the whole `KeeperDoor` in memory, moved by the test."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from everwake.model import Failure, FailureKind, Incident, Level, LogLine, Observation, Phase, State
+from everwake.watch.view import Heart, Seen, ServiceView
+from everwake.web.door import SPANS, HistoryUnavailable, Listener, Numbers, Page, Resolution, Rollup, Uptime
+
+T = TypeVar("T")
+NOW = datetime(2026, 1, 1, 11, 30, tzinfo=UTC)
+REFUSED = Failure(kind=FailureKind.REFUSED, phase=Phase.CONNECT, detail="nobody listens")
+
+
+def view(name: str, **given: Any) -> ServiceView:
+    return ServiceView(
+        **{
+            "name": name, "title": name.capitalize(), "url": f"https://{name}.example", "group": None, "state": State.UP,
+            "since": NOW - timedelta(hours=2), "cause": None, "failure": None, "latency_ms": 300.4, "status": 200,
+            "checked_at": NOW, "next_check_at": NOW + timedelta(minutes=3), "checking": False,
+            "heartbeat": Heart(connected=True, connected_at=NOW, last_beat_at=NOW), "incident": None,
+            "strip": tuple(Seen(NOW - timedelta(seconds=180 * n), State.UP, 300.4) for n in range(59, -1, -1)),
+            **given,
+        }
+    )  # fmt: skip
+
+
+def line(text: str, level: Level = Level.INFO, service: str | None = None, at: datetime = NOW) -> LogLine:
+    return LogLine(at=at, level=level, text=text, service=service)
+
+
+def look(service: str, at: datetime = NOW, failure: Failure | None = None, **given: Any) -> Observation:
+    given = {
+        "check": "http",
+        "took_s": 0.3,
+        "status": 200,
+        "phases": {Phase.DNS: 0.01},
+        "headers": {"server": "x"},
+    } | given
+    return Observation(service=service, at=at, failure=failure, **given)
+
+
+class FakeDoor:
+    """Change it through `set`, `say`, `tell`; everything asked for is in `asked`."""
+
+    def __init__(self, *names: str) -> None:
+        self.name, self.monitoring, self.trouble = "blabbin", True, ()
+        self.views: dict[str, ServiceView] = {name: view(name) for name in names}
+        self.known: dict[str, Incident] = {}
+        self.lines: list[LogLine] = []
+        self.seen: list[Observation] = []
+        self.has_history = True
+        self.asked: Counter[str] = Counter()
+        self.listeners: list[Listener] = []
+        self.answers_looks = True
+        self._moments = count(1)
+
+    # --- for the test -------------------------------------------------------------------------------------------------
+
+    def set(self, name: str, **given: Any) -> None:
+        self.views[name] = replace(self.views.get(name) or view(name), **given)
+        for listener in self.listeners:
+            listener.changed(name)
+
+    def say(self, text: str, **given: Any) -> None:
+        said = line(text, at=NOW + timedelta(seconds=next(self._moments)), **given)
+        self.lines.append(said)
+        for listener in self.listeners:
+            listener.said(said)
+
+    def tell(self, incident: Incident) -> None:
+        self.known[incident.id] = incident
+        for listener in self.listeners:
+            listener.told(incident)
+
+    def reload(self, *names: str) -> None:
+        self.views = {name: self.views.get(name) or view(name) for name in names}
+        for listener in self.listeners:
+            listener.reloaded()
+
+    # --- KeeperDoor ---------------------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self.views)
+
+    def service(self, name: str) -> ServiceView:
+        self.asked["service"] += 1
+        return self.views[name]
+
+    def open_incidents(self) -> tuple[Incident, ...]:
+        return tuple(one for one in self.known.values() if one.closed_at is None)
+
+    def numbers(self) -> Numbers:
+        return Numbers(looks=dict.fromkeys(self.views, 7), failed=dict.fromkeys(self.views, 2), running=1)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def start_monitoring(self) -> bool:
+        was, self.monitoring = self.monitoring, True
+        return not was
+
+    def stop_monitoring(self) -> bool:
+        was, self.monitoring = self.monitoring, False
+        return was
+
+    def check_now(self, name: str) -> int:
+        assert name in self.views
+        self.asked[f"check {name}"] += 1
+        return 1
+
+    def check_all(self) -> int:
+        return sum(self.check_now(name) for name in self.views)
+
+    async def look(self, name: str) -> Observation:
+        self.check_now(name)
+        if not self.answers_looks:
+            raise TimeoutError
+        return look(name)
+
+    async def uptimes(self) -> Mapping[str, Uptime]:
+        self._read()
+        return {name: dict(zip(SPANS, (1.0, 0.99987, 0.5, None), strict=True)) for name in self.views}
+
+    async def observations(
+        self, service: str, *, since: datetime, until: datetime, limit: int, cursor: str | None
+    ) -> Page[Observation]:
+        self._read()
+        found = [one for one in self.seen if one.service == service and since <= one.at < until]
+        return _page(found, limit, cursor)
+
+    async def rollups(
+        self, service: str, resolution: Resolution, *, since: datetime, until: datetime
+    ) -> tuple[Rollup, ...]:
+        self._read()
+        return (Rollup(at=NOW, looks=20, failed=1, uptime=0.95, p50_ms=300.0, p95_ms=400.0),)
+
+    async def incidents(self, *, service: str | None, limit: int, cursor: str | None) -> Page[Incident]:
+        self._read()
+        found = [one for one in self.known.values() if service in (None, one.service)]
+        return _page(sorted(found, key=lambda one: one.opened_at, reverse=True), limit, cursor)
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        self._read()
+        return self.known.get(incident_id)
+
+    async def log(self, *, service: str | None, limit: int, cursor: str | None) -> Page[LogLine]:
+        self._read()
+        found = [one for one in reversed(self.lines) if service in (None, one.service)]
+        return _page(found, limit, cursor)
+
+    def _read(self) -> None:
+        if not self.has_history:
+            raise HistoryUnavailable("the disk is full")
+
+
+def _page(found: Sequence[T], limit: int, cursor: str | None) -> Page[T]:
+    first = int(cursor or 0)
+    following = first + limit
+    return Page(tuple(found[first:following]), str(following) if following < len(found) else None)
