@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -59,7 +60,7 @@ class Pages:
     def files(self) -> Mapping[str, StaticFile]:
         """By path below `static/`; only kinds that a page needs."""
         root = self._folder / "static"
-        found: dict[str, StaticFile] = {}
+        found = _charts()
         for path in sorted(root.rglob("*")):
             media_type = _TYPES.get(path.suffix)
             if media_type is not None and path.is_file():
@@ -82,6 +83,18 @@ class Pages:
         )
         environment.globals["version"] = self._version
         return environment
+
+
+def _charts() -> dict[str, StaticFile]:
+    """uPlot's two files out of the `uplot-python` wheel, which is not imported for them; without it the page has no chart."""
+    wheel = find_spec("uplot")
+    found: dict[str, StaticFile] = {}
+    for folder in (wheel.submodule_search_locations or []) if wheel else []:
+        for path in (Path(folder) / "static" / name for name in ("uPlot.iife.js", "uPlot.min.css")):
+            if path.is_file():
+                content = path.read_bytes()
+                found[path.name] = StaticFile(content, _TYPES[path.suffix], hashlib.sha256(content).hexdigest()[:16])
+    return found
 
 
 def safe_next(wanted: str) -> str:

@@ -108,6 +108,11 @@ export class Details {
     write(this.standing, `${said}${why ? ` · ${why}` : ""}${ending}`);
   }
 
+  /** Looks are told oldest first: those of the strip are the ones to ask for. */
+  #since({ strip }, now) {
+    return strip.at ? Date.parse(strip.at) - (strip.ago_s.at(-LOOKS) ?? strip.ago_s[0]) * 1000 - 1000 : now - DAY_MS;
+  }
+
   async #open(service) {
     this.#forget();
     const name = (this.#name = service.name);
@@ -130,7 +135,7 @@ export class Details {
     const asked = await Promise.allSettled([
       server.observations(name, { since: iso(now - 90 * DAY_MS), until: iso(now), resolution: "hour" }),
       server.incidents({ service: name, limit: 10 }),
-      server.observations(name, { since: iso(now - DAY_MS), until: iso(now), resolution: "raw", limit: 1000 }),
+      server.observations(name, { since: iso(this.#since(service, now)), until: iso(now), resolution: "raw", limit: 1000 }),
     ]);
     if (this.#name !== name) return;
     const [hours, incidents, looks] = asked.map(({ value }) => value?.items ?? null);
@@ -147,7 +152,7 @@ export class Details {
     }
     if (looks) {
       const newest = looks.slice(-LOOKS).reverse().map((seen) => look(seen, now));
-      made.push(part("Last looks", ...(newest.length ? newest : [node("p", "dim", "None in the last 24 hours.")])));
+      made.push(part("Last looks", ...(newest.length ? newest : [node("p", "dim", "None yet.")])));
     }
     past.replaceChildren(...made);
     if (hours?.length) {
