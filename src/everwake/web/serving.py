@@ -72,10 +72,12 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None
         timeout_graceful_shutdown=STOPS_WITHIN_S,
     )
     server = _Server(config, app)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listener]))
-        try:
-            await server.answers.wait()
-            yield
-        finally:
-            server.should_exit = True
+    serve = asyncio.create_task(server.serve(sockets=[listener]), name="web")
+    answers = asyncio.create_task(server.answers.wait())
+    try:
+        await asyncio.wait((serve, answers), return_when=asyncio.FIRST_COMPLETED)
+        yield
+    finally:
+        answers.cancel()
+        server.should_exit = True
+        await serve

@@ -38,11 +38,17 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    *names: str, settings: Keeper | None = None, door: KeeperDoor | None = None, clock: Clock | None = None
+    *names: str,
+    settings: Keeper | None = None,
+    door: KeeperDoor | None = None,
+    clock: Clock | None = None,
+    send_buffer_bytes: int | None = None,
 ) -> AsyncIterator[Site]:
     door = door or FakeDoor(*(names or ("chatbot", "backend")))
     app = create(door, settings or Keeper(), clock=clock)
     listener = listen("127.0.0.1", 0)
+    if send_buffer_bytes is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)  # accepted connections inherit it
     port = listener.getsockname()[1]
     async with serving(app, listener), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         yield Site(door, app, client, port)  # type: ignore[arg-type]
@@ -91,6 +97,9 @@ async def tab(here: Site, last_id: str | None = None) -> AsyncIterator[Tab]:
 
 def raw(port: int, request: bytes) -> socket.socket:
     """A connection of the plainest kind, which has sent `request`."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.socket()
+    connection.settimeout(10)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect(("127.0.0.1", port))
     connection.sendall(request)
     return connection
