@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 
-from everwake.app.own_line import OwnLine
+from everwake.app.own_line import OwnLineProbe
 from everwake.checks import Checks
 from everwake.fleet.schema import Service
 from everwake.model import Beat, Observation
@@ -14,7 +14,7 @@ __all__ = ["CheckEyes"]
 class CheckEyes:
     """Looks with `checks`, and at ourselves with `own_line`."""
 
-    def __init__(self, checks: Checks, own_line: OwnLine) -> None:
+    def __init__(self, checks: Checks, own_line: OwnLineProbe) -> None:
         self._checks, self._own_line = checks, own_line
 
     def look(self, service: Service, check: str, patience_s: float | None) -> Awaitable[Observation]:

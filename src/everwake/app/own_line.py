@@ -17,7 +17,7 @@ from everwake.clock import SystemClock
 from everwake.fleet.schema import Fleet
 from everwake.watch.vantage import Probe
 
-__all__ = ["OwnLine"]
+__all__ = ["OwnLineProbe"]
 
 PROBE_S = 2.5
 HOSTS_MOST = 4
@@ -39,7 +39,7 @@ class _Moment:
     boot_s: float
 
 
-class OwnLine:
+class OwnLineProbe:
     """What can be known of ourselves. resolve: name -> addresses, raising OSError. Call `tick` at every look."""
 
     def __init__(self, fleet: Fleet, clock: SystemClock, resolve: Resolve) -> None:

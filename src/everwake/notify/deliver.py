@@ -72,7 +72,7 @@ class Deliverer:
         self._outbox, self._clock, self._told, self._dice = outbox, clock, told, dice
         self._channels = {channel.id: channel for channel in channels}
         self._resting: dict[str, _Rest] = {}
-        self._wake = asyncio.Event()
+        self._wake, self._is_stopping = asyncio.Event(), False
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -88,9 +88,14 @@ class Deliverer:
         """Something was put into the outbox."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Make `run` return once what it is sending is sent."""
+        self._is_stopping = True
+        self._wake.set()
+
     async def run(self) -> None:
-        """Deliver for ever. Cancelled, it leaves what is claimed to whoever comes when the lease has ended."""
-        while True:
+        """Deliver until `stop`. Cancelled, it leaves what is claimed to whoever comes when the lease has ended."""
+        while not self._is_stopping:
             if await self.deliver() == 0:
                 cancel = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY_S, self._wake.set)
                 try:

@@ -1,0 +1,32 @@
+"""What commands that answer print: one JSON document, or words for a person, in colour on a terminal."""
+
+import json
+import sys
+from typing import Any
+
+from everwake.cli._terminal import DIM, GREEN, RED, YELLOW, Terminal
+from everwake.model import State
+
+__all__ = ["colour_of", "document", "note", "say"]
+
+_COLOUR = {State.UP: GREEN, State.DOWN: RED, State.ASLEEP: DIM, State.PAUSED: DIM}
+
+
+def colour_of(state: State) -> str:
+    """Green is earned, red is down, everything else is yellow."""
+    return _COLOUR.get(state, YELLOW)
+
+
+def document(content: Any) -> None:
+    """The one document of `--json`."""
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """A line of the result."""
+    print(text if colour is None else Terminal.dyed(colour, text, sys.stdout))
+
+
+def note(text: str) -> None:
+    """A line about what goes on."""
+    print(Terminal.dyed(DIM, f"· {text}", sys.stderr), file=sys.stderr)
