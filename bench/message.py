@@ -285,7 +285,8 @@ def compare(running: dict, at_once: int, rounds: int, messages: int) -> None:
     seen = {name: ([], [], []) for name in running}
     for turn in range(rounds + 1):
         for name in running if turn % 2 else reversed(list(running)):
-            service, ids = running[name]
+            service, all_ids = running[name]
+            ids = all_ids[turn:] + all_ids[:turn]  # no session is asked more often than its limit
             times_s = asyncio.run(load_on(service.port, ids, messages // 5 if turn == 0 else messages, at_once))
             if turn:
                 seen[name][0].append(quantile(times_s, 0.50) * 1e3)
