@@ -6,9 +6,10 @@
 
 import { drawLine, drawStrip, lookAt, newLine, newStrip } from "./draw.js";
 import { now } from "./server.js";
-import { STATES, clock, failure, heartbeat, share, standing, strip, took, worries } from "./words.js";
+import { STATES, clock, heartbeat, share, standing, strip, took, whatFailed, worries } from "./words.js";
 
 const ALL_AT_ONCE = 40; // more cards than this are filled only when they come near the screen
+const MANY = 6; // if more than this are not as they should be, none of them takes the whole width
 const COMPACT_FROM = 25; // with more services than this, those that are well take little room
 
 /** node("p", "dim", "text", child, ..) */
@@ -143,8 +144,9 @@ class Card {
     const { evidence, label, quote } = this.#parts;
     evidence.hidden = !failed || !worries(state);
     if (evidence.hidden) return;
-    const said = failed.kind === "status" && status ? `answered ${status}` : failure(failed.kind);
-    write(label, `${said} · ${failed.phase.replaceAll("_", " ")}${status && failed.kind !== "status" ? ` · HTTP ${status}` : ""}`);
+    const where = failed.phase === "expect" ? null : failed.phase.replaceAll("_", " ");
+    const answered = status && failed.kind !== "status" ? `answered ${status}` : null;
+    write(label, [whatFailed(failed, status), where, answered].filter(Boolean).join(" · "));
     quote.hidden = !failed.detail;
     write(quote, failed.detail);
   }
@@ -153,8 +155,8 @@ class Card {
   tick() {
     if (!this.#parts) return;
     const { said, why } = standing(this.service, now());
-    write(this.#parts.said, said);
-    write(this.#parts.why, why ? ` · ${why}` : "");
+    write(this.#parts.said, why ? `${said} · ` : said);
+    write(this.#parts.why, why ?? "");
     write(this.#parts.beat, heartbeat(this.service.heartbeat, now()));
   }
 
@@ -216,6 +218,7 @@ export class Cards {
       const section = this.#section(key);
       write(section.heading, heading ?? "");
       section.heading.hidden = !heading;
+      section.node.classList.toggle("many", key === "worrying" && services.length > MANY);
       place(this.root, section.node, at++);
       let n = 0;
       for (const service of services) place(section.list, this.#card(service, fleet).node, n++);

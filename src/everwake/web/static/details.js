@@ -144,7 +144,8 @@ export class Details {
     if (unread) made.push(node("p", "problem", `▲ ${unread.reason.message}`));
     const chart = node("div", "chart");
     if (hours?.length) {
-      made.push(part("90 days by the hour", hoursGrid(hours, now)), part("How fast it answers", chart));
+      const legend = node("p", "dim key", "a column for each day, midnight on top; a larger square is an hour with a failure");
+      made.push(part("90 days by the hour", hoursGrid(hours, now), legend), part("How fast it answers", chart));
     } else if (hours) made.push(part("90 days by the hour", node("p", "dim", "No whole hour is known yet.")));
     if (incidents) {
       const told = incidents.map((incident) => story(incident, moment(incident.opened_at, now), now));

@@ -3,7 +3,7 @@
  */
 
 import { node, write } from "./cards.js";
-import { failure, moment, span } from "./words.js";
+import { moment, span, whatFailed } from "./words.js";
 
 const SHOWN = 4;
 const PAST = 5;
@@ -13,9 +13,8 @@ export function steps({ opened_at, closed_at, cause, first, flaps, actions, proo
   const story = [];
   const add = (at, kind, text, strong = "") => story.push({ at, kind, text, strong });
   if (first?.failure) {
-    const { kind, detail } = first.failure;
-    const said = kind === "status" && first.status ? `answered ${first.status}` : failure(kind);
-    add(opened_at, "down", `${first.check}: ${said}${detail ? `, ${detail}` : ""}`);
+    const { detail } = first.failure;
+    add(opened_at, "down", `${first.check}: ${whatFailed(first.failure, first.status)}${detail ? ` (${detail})` : ""}`);
   } else add(opened_at, "down", "not as it should be any more");
   if (parent) add(null, "waking", "it follows from what it depends on");
   const known = diagnosis?.causes?.[0];

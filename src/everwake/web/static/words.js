@@ -61,8 +61,8 @@ const FAILURES = {
 export const failure = (kind) => FAILURES[kind] ?? String(kind).replaceAll("_", " ");
 
 /** 4 s · 1 min 48 s · 2 h 5 min · 6 d 4 h */
-export function span(ms) {
-  const s = Math.max(0, Math.floor(ms / 1000));
+export function span(lasted_ms) {
+  const s = Math.max(0, Math.floor(lasted_ms / 1000));
   const part = (n, unit) => (n ? ` ${n} ${unit}` : "");
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min${part(s % 60, "s")}`;
@@ -71,8 +71,8 @@ export function span(ms) {
 }
 
 /** 0:42 · 12:05 · 1:00:00; "now" when it is due. */
-export function countdown(ms) {
-  const s = Math.ceil(ms / 1000);
+export function countdown(left_ms) {
+  const s = Math.ceil(left_ms / 1000);
   if (s <= 0) return "now";
   const two = (n) => String(n).padStart(2, "0");
   const minutes = Math.floor(s / 60);
@@ -80,9 +80,9 @@ export function countdown(ms) {
 }
 
 /** 312 ms · 2.4 s; "–" for none. */
-export function took(ms) {
-  if (ms === null || ms === undefined) return "–";
-  return ms < 9_950 ? `${Math.round(ms).toLocaleString("en")} ms` : `${(ms / 1000).toFixed(1)} s`;
+export function took(took_ms) {
+  if (took_ms === null || took_ms === undefined) return "–";
+  return took_ms < 9_950 ? `${Math.round(took_ms).toLocaleString("en")} ms` : `${(took_ms / 1000).toFixed(1)} s`;
 }
 
 /** 99.98 %; "100 %" only for the whole: it is cut, never rounded up. "–" while nothing is known. */
@@ -95,12 +95,14 @@ export function share(part) {
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
-/** 11:30:02, in the reader's own zone. */
-export const clock = (at) => CLOCK.format(Date.parse(at));
+const ms = (at) => (typeof at === "number" ? at : Date.parse(at));
+
+/** 11:30:02, in the reader's own zone. at: ms, or as the keeper writes it. */
+export const clock = (at) => CLOCK.format(ms(at));
 
 /** 11:30:02 today, else 21 Nov 11:30:02. */
 export function moment(at, now) {
-  const day = DAY.format(Date.parse(at));
+  const day = DAY.format(ms(at));
   return day === DAY.format(now) ? clock(at) : `${day} ${clock(at)}`;
 }
 
@@ -116,6 +118,11 @@ export function standing({ state, since, cause }, now) {
     unknown: lasted ? `not known for ${lasted}` : "not looked at yet",
   }[state] ?? (lasted ? `${state} for ${lasted}` : state);
   return { said, why };
+}
+
+/** What failed, in a few words: "answered 502", "no answer in time". failed: {kind, ..}; status: of the answer, if there was one. */
+export function whatFailed(failed, status) {
+  return failed.kind === "status" && status ? `answered ${status}` : failure(failed.kind);
 }
 
 /** The persistent line, in a few words. */
