@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -62,6 +63,10 @@ def test_one_command_three_green_services_a_chat_and_a_clean_end(tmp_path: Path)
         assert answered["response"]
         assert answered["provider"] == "offline"
 
+        with urlopen(f"{document['dashboard']}/health", timeout=5) as answer:
+            assert json.load(answer)["service"] == "everwake"
+        shown = run.until_line(f"answers   {document['dashboard']}")
+        assert shown.split() == ["dashboard", "answers", document["dashboard"]]
         run.until_line(f"Open {run.at('backend')}/ and chat. Ctrl-C stops everything.")
         assert "offline" in run.until_line("AI     ")
         assert "OPENAI_API_KEY" in run.log

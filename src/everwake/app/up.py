@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from everwake.sim.group import Group
 from everwake.sim.process import Program
 from everwake.sim.signals import Stopped, ToldToStop
 
-__all__ = ["PASSED_ON", "Running", "Screen", "Up", "environment", "up"]
+__all__ = ["PASSED_ON", "Running", "Screen", "Up", "environment", "fleet_file", "run_up", "up"]
 
 SERVICES = ("chatbot", "backend", "redis-service")
-NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp")
+KEEPER = "keeper"
+NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp", "pycurl", "jinja2")
 PORT_RACES = 3
 
 # What any process needs to run, find its libraries and reach the Internet as its user does.
@@ -50,7 +52,7 @@ DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "PORT", "REDIS_URL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """What `everwake up` was asked for. port: the dashboard's; the services take those behind it.   data: its folder."""
+    """What `everwake up` was asked for. port: the dashboard's; the services take the free ones behind it.   data: its folder."""
 
     port: int
     data: Path
@@ -59,10 +61,14 @@ class Up:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What runs, for a person. document: `up.json`.   redis, provider: a sentence each."""
+    """What runs, for a person. document: `up.json`.   urls: of the services; dashboard: the keeper's.
+
+    redis, provider: a sentence each.
+    """
 
     document: Mapping[str, Any]
     urls: Mapping[str, str]
+    dashboard: str
     redis: str
     provider: str
     logs: Path
@@ -112,22 +118,23 @@ async def up(asked: Up, environ: Mapping[str, str], screen: Screen) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
     services: tuple[Program, ...]
+    keeper: Program
     redis: redis.OwnRedis | None
     data: Path
 
     def port_of(self, name: str) -> int:
-        every = (*self.services, *([self.redis.program] if self.redis else []))
+        every = (*self.services, self.keeper, *([self.redis.program] if self.redis else []))
         return next(program.port for program in every if program.name == name)
 
 
 def _plan(port: int, data: Path, environ: Mapping[str, str], screen: Screen) -> _Plan:
     """Who listens where and with which variables."""
-    free = ports.free_from(port + 1)
-    names = (*SERVICES, *(() if environ.get("REDIS_URL") else ("redis",)))
+    free = ports.free_from(port)
+    names = (KEEPER, *SERVICES, *(() if environ.get("REDIS_URL") else ("redis",)))
     taken = dict(zip(names, free, strict=False))
     if len(taken) < len(names):
-        raise Misused(f"there are not enough free ports behind {port}", hint="name a lower one with --port")
-    for wanted in range(port + 1, max(taken.values())):
+        raise Misused(f"there are not enough free ports from {port} on", hint="name a lower one with --port")
+    for wanted in range(port, max(taken.values())):
         if wanted not in taken.values():
             screen.say(f"port {wanted} is taken, so it is skipped")
     own = redis.own(taken["redis"], data, environment(environ)) if "redis" in taken else None
@@ -146,7 +153,37 @@ def _plan(port: int, data: Path, environ: Mapping[str, str], screen: Screen) -> 
 
     chatbot_url = f"http://{ports.HOST}:{taken['chatbot']}"
     services = (service("chatbot"), service("backend", CHATBOT_URL=chatbot_url), service("redis-service"))
-    return _Plan(services=services, redis=own, data=data)
+    return _Plan(services=services, keeper=_keeper(taken[KEEPER], data, environ), redis=own, data=data)
+
+
+def _keeper(port: int, data: Path, environ: Mapping[str, str]) -> Program:
+    """The keeper as a process of its own: it must not fall with what it watches."""
+    file = data / "everwake.toml"
+    argv = (
+        sys.executable, "-P", "-m", "everwake", "watch", "--fleet", str(file), "--data", str(data), "--port", str(port),
+    )  # fmt: skip
+    env = {**environment(environ), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return Program(name=KEEPER, argv=argv, env=env, port=port, ready=ready.http(f"http://{ports.HOST}:{port}/health"))
+
+
+def fleet_file(urls: Mapping[str, str]) -> str:
+    """The `everwake.toml` of a run. urls: by service."""
+    needs = {"backend": ["chatbot"]}
+    services = "".join(
+        f"""
+[[service]]
+name = "{name}"
+url = "{url}"
+expect = {{ status = 200, json = {{ status = "healthy" }} }}
+heartbeat = "/ws/keepalive"
+depends_on = {json.dumps(needs.get(name, []))}
+repair = "auto"
+"""
+        for name, url in urls.items()
+    )
+    return (
+        f'# Written by `everwake up` at every start, for its ports may change.\n\n[fleet]\nname = "chatify"\n{services}'
+    )
 
 
 async def _run(plan: _Plan, fleet: Fleet, claim: Claim, told: ToldToStop, screen: Screen) -> None:
@@ -159,6 +196,9 @@ async def _run(plan: _Plan, fleet: Fleet, claim: Claim, told: ToldToStop, screen
         await told.unless(fleet.start(plan.services))
         health = await ready.document(f"http://{ports.HOST}:{plan.services[0].port}/health")
         running = _running(plan, health)
+        (plan.data / "everwake.toml").write_text(fleet_file(running.urls), encoding="utf-8")
+        screen.say("starting the keeper")
+        await told.unless(fleet.start([plan.keeper]))
         claim.publish(running.document)
         screen.ready(running)
         await told.unless(fleet.unguarded())
@@ -171,12 +211,17 @@ async def _run(plan: _Plan, fleet: Fleet, claim: Claim, told: ToldToStop, screen
 
 def _running(plan: _Plan, health: Mapping[str, Any]) -> Running:
     urls = {program.name: f"http://{ports.HOST}:{program.port}" for program in plan.services}
+    dashboard = f"http://{ports.HOST}:{plan.keeper.port}"
     document = {
         "pid": os.getpid(),
+        "dashboard": dashboard,
         "services": {name: {"id": f"srv-{name}", "url": url} for name, url in urls.items()},
     }
     redis_text = f"{plan.redis.said}" if plan.redis else "yours (REDIS_URL)"
-    return Running(document=document, urls=urls, redis=redis_text, provider=_provider(health), logs=plan.data / "logs")
+    return Running(
+        document=document, urls=urls, dashboard=dashboard, redis=redis_text, provider=_provider(health),
+        logs=plan.data / "logs",
+    )  # fmt: skip
 
 
 def _provider(health: Mapping[str, Any]) -> str:

@@ -45,12 +45,14 @@ class Screen(Terminal):
             table.add_column(heading, style=style, no_wrap=True)
         for name, url in running.urls.items():
             table.add_row(name, "answers", url)
+        table.add_row("dashboard", "answers", running.dashboard)
         console.print()
         console.print(table)
         console.print(f"AI     {running.provider}", highlight=False, soft_wrap=True)
         console.print(f"Redis  {running.redis}", highlight=False, soft_wrap=True)
         console.print(f"Logs   {running.logs}", highlight=False, soft_wrap=True)
         console.print(
-            f"\nOpen [bold]{running.urls['backend']}/[/bold] and chat. Ctrl-C stops everything.\n", highlight=False
+            f"\nOpen [bold]{running.urls['backend']}/[/bold] and chat. Ctrl-C stops everything.", highlight=False
         )
+        console.print(f"Open [bold]{running.dashboard}/[/bold] and see how they stand.\n", highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
