@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ async def test_a_redis_that_refuses_at_first_can_be_opened_later(server: RedisSe
 
 
 async def test_keys_in_redis_live_a_day_longer_than_their_session(server: RedisServer, store: RedisStore) -> None:
-    session = a_session(expires=at(100))
+    session = a_session(expires=datetime.now(UTC) + timedelta(seconds=100))
     await store.create(session)
     await turn(store, session, "q", "a")
     names = await store._link.call(lambda redis: redis.keys("*"))
