@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from everwake.model import Failure, Incident, LogLine, Observation, State
@@ -22,6 +23,9 @@ LETTERS: Mapping[State, str] = {
 }  # fmt: skip
 """How a strip writes a state."""
 
+_LETTER_BY_NAME = {state.name: letter for state, letter in LETTERS.items()}
+_AT, _STATE_NAME, _MS = attrgetter("at"), attrgetter("state._name_"), attrgetter("ms")
+
 
 def json_bytes(value: Any) -> bytes:
     """`value` as JSON of ASCII characters only: nobody's text can end a line, a script block or an encoding early."""
@@ -32,7 +36,8 @@ def when(at: datetime | None) -> str | None:
     """RFC 3339, UTC, with milliseconds."""
     if at is None:
         return None
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    at = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def head(name: str, monitoring: bool, trouble: Sequence[str], services: Sequence[ServiceView]) -> dict[str, Any]:
@@ -91,15 +96,19 @@ def _heart(heart: Heart | None) -> dict[str, Any] | None:
 
 
 def _strip(strip: Sequence[Seen]) -> dict[str, Any]:
-    """Sixty looks as objects would be 4 KB for every service; written as columns they are a tenth of it."""
+    """Sixty looks as objects would be 4 KB for every service; written as columns they are a tenth of it.
+
+    This is half of what a service costs to write, so it goes through the columns without a step of Python for each cell.
+    """
     if not strip:
         return {"at": None, "ago_s": [], "states": "", "ms": []}
-    last = strip[-1].at
+    times = list(map(_AT, strip))
+    gaps = map(times[-1].__sub__, times)
     return {
-        "at": when(last),
-        "ago_s": [round((last - seen.at).total_seconds()) for seen in strip],
-        "states": "".join(LETTERS[seen.state] for seen in strip),
-        "ms": [None if seen.ms is None else round(seen.ms) for seen in strip],
+        "at": when(times[-1]),
+        "ago_s": [gap.days * 86_400 + gap.seconds for gap in gaps],
+        "states": "".join(map(_LETTER_BY_NAME.__getitem__, map(_STATE_NAME, strip))),
+        "ms": [None if ms is None else int(ms + 0.5) for ms in map(_MS, strip)],
     }
 
 

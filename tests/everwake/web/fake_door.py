@@ -15,6 +15,8 @@ T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 11, 30, tzinfo=UTC)
 REFUSED = Failure(kind=FailureKind.REFUSED, phase=Phase.CONNECT, detail="nobody listens")
 
+STRIP = tuple(Seen(NOW - timedelta(seconds=180 * n), State.UP, 300.4) for n in range(59, -1, -1))
+
 
 def view(name: str, **given: Any) -> ServiceView:
     return ServiceView(
@@ -23,7 +25,7 @@ def view(name: str, **given: Any) -> ServiceView:
             "since": NOW - timedelta(hours=2), "cause": None, "failure": None, "latency_ms": 300.4, "status": 200,
             "checked_at": NOW, "next_check_at": NOW + timedelta(minutes=3), "checking": False,
             "heartbeat": Heart(connected=True, connected_at=NOW, last_beat_at=NOW), "incident": None,
-            "strip": tuple(Seen(NOW - timedelta(seconds=180 * n), State.UP, 300.4) for n in range(59, -1, -1)),
+            "strip": STRIP,
             **given,
         }
     )  # fmt: skip
