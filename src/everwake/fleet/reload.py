@@ -19,7 +19,9 @@ _Mark = tuple[int, int, int] | None
 
 
 class Reloader:
-    """Watches one fleet file. taken: called with every new fleet.   refused: with what is wrong, once per change.
+    """Watches one fleet file. taken: called with every new fleet, and when a bad file is well again.
+
+    refused: called with what is wrong, once per change.
 
     The file is looked at every second by time and size, read when one of them moved, and taken when its bytes are others:
     touching it changes nothing. An editor that writes in two steps is waited for, for a look sees the same file twice first.
@@ -38,7 +40,7 @@ class Reloader:
     ) -> None:
         self._path, self._clock, self._environ, self._kinds = Path(fleet.path), clock, environ, kinds
         self._taken, self._refused = taken, refused
-        self._current = fleet
+        self._current, self._is_bad = fleet, False
         self._wake, self._is_asked = asyncio.Event(), False
         self._mark, self._print = _mark(self._path), _fingerprint(self._path)
         self._moving = self._mark
@@ -75,10 +77,11 @@ class Reloader:
         try:
             fleet = await asyncio.to_thread(load, self._path, self._environ, self._kinds)
         except BadFleet as bad:
+            self._is_bad = True
             self._refused(bad)
             return
-        if fleet != self._current or asked:
-            self._current = fleet
+        if fleet != self._current or asked or self._is_bad:
+            self._current, self._is_bad = fleet, False
             self._taken(fleet)
 
 

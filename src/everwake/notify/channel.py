@@ -98,6 +98,8 @@ class _Heard(logging.Handler):
     def __enter__(self) -> "_Heard":
         logger = logging.getLogger("apprise")
         logger.propagate = False  # its lines may hold tokens
+        for chatty in (logger, logging.getLogger("urllib3")):
+            chatty.setLevel(logging.WARNING)  # what they say below that holds whole URLs
         logger.addHandler(self)
         return self
 
