@@ -276,7 +276,6 @@ class Orchestrator:
                     following = await self._settle(claim, "failed", {"problem": problem})
                 case decisions.NewSession(tries):
                     log.warning("[AI_ORCHESTRATOR] the chatbot lost a session; making it anew")
-                    _kept(await self._outbox.bind(claim, None))
                     claim = replace(claim, session=replace(claim.session, made=None))
                     continue
                 case decisions.TryAt(at, tries) | decisions.Wake(at, tries):
@@ -299,9 +298,10 @@ class Orchestrator:
             created = await self._chatbot.create(session.user_id, session.personality_id, history)
             if not isinstance(created, Created):
                 return claim, created
-            session = replace(session, made=made_of(created))
+            made = made_of(created)
+            session = replace(session, made=made)
             claim = replace(claim, session=session)
-            _kept(await self._outbox.bind(claim, session.made))
+            _kept(await self._outbox.bind(claim, made))
             log.info("[AI_ORCHESTRATOR] AI session created for user %s", session.user_id[:64])
         assert session.made is not None
         on_delta = None

@@ -160,8 +160,8 @@ class Outbox(Protocol):
         """Hold them longer; those that were lost."""
         ...
 
-    async def bind(self, claim: Claim, made: Made | None) -> ClaimLost | None:
-        """Remember the chatbot's session; None: it is gone."""
+    async def bind(self, claim: Claim, made: Made) -> ClaimLost | None:
+        """Remember the chatbot's session, instead of the one before."""
 
     async def settle(
         self,

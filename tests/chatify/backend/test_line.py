@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from chatify.backend.hub import LISTENER_LIMIT, Hub
-from tests.support.backend_app import Backend, frames, serving
+from tests.support.backend_app import BRISK, Backend, frames, serving
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_chatbot import ScriptedChatbot
 
@@ -126,17 +127,17 @@ async def test_a_page_on_another_backend_hears_everything_too(tmp_path: Path, re
 
 
 async def test_what_was_not_told_is_read_from_the_store(tmp_path: Path):
-    # Two processes on one file have no wire between them.
+    # Two processes on one file have no wire between them, and the second one leaves the work to the first.
+    idle = replace(BRISK, poll_s=60)
     async with ScriptedChatbot() as bot:
-        async with serving(tmp_path, bot.url) as one, serving(tmp_path, bot.url, reply_wait=0) as two:
-            bot.sleep()
-            session_id = await two.begin()
-            await two.say(session_id, "hi", "m1")
+        async with serving(tmp_path, bot.url, reply_wait=0) as one, serving(tmp_path, bot.url, pace=idle) as two:
+            session_id = await one.begin()
+            bot.script.append("hang")
+            await one.say(session_id, "hi", "m1")
             async with page(two, session_id) as line:
-                await hear(line, "hello")
-                bot.wake()
-                assert (await one.settled(session_id, 1))[0]["status"] == "answered"
-                assert (await hear(line, "reply"))[-1]["response"] == "reply to hi"
+                heard = await hear(line, "reply")
+                assert [e["type"] for e in heard] == ["hello", "reply"]
+                assert heard[-1]["response"] == "reply to hi"
 
 
 async def test_lines_are_closed_when_the_backend_stops(tmp_path: Path):

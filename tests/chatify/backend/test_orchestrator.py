@@ -1,6 +1,7 @@
 """Messages are answered exactly once and in order, whatever the chatbot and the edge in front of it do."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -170,9 +171,10 @@ async def test_a_message_that_waited_a_day_fails_for_good(tmp_path: Path):
 
     box = SqliteOutbox(tmp_path / "backend.db")
     await box.open()
-    await box.add(ChatSession(id="old", user_id="u", personality_id="p", created_at=1.0))
+    yesterday = time.time() - 86_500
+    await box.add(ChatSession(id="old", user_id="u", personality_id="p", created_at=yesterday))
     for n in range(2):
-        await box.accept("old", f"m{n}", "hi", now=1.0 + n, lease_s=None, waiting_limit=9)
+        await box.accept("old", f"m{n}", "hi", now=yesterday + n, lease_s=None, waiting_limit=9)
     await box.close()
     async with ScriptedChatbot() as bot:
         bot.sleep()

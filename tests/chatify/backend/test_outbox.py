@@ -1,6 +1,7 @@
 """The promises of an outbox, kept by every store."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,11 @@ async def test_a_session_is_kept_with_what_the_chatbot_made(outboxes):
     found = await two.session("s")
     assert found is not None
     assert (found.made, found.accepted, found.settled) == (MADE, 1, 0)
-    assert await one.bind(claim, None) is None
+    other = replace(MADE, session_id="bot-2", opening=None)
+    assert await one.bind(claim, other) is None
     found = await two.session("s")
     assert found is not None
-    assert found.made is None
+    assert found.made == other
 
 
 async def test_a_message_goes_from_accepted_to_answered(outboxes):

@@ -288,7 +288,7 @@ class RedisOutbox:
         lost = await self._run(_RENEW, repr(now + lease_s), *held)
         return [claims[int(index)] for index in lost]
 
-    async def bind(self, claim: Claim, made: Made | None) -> ClaimLost | None:
+    async def bind(self, claim: Claim, made: Made) -> ClaimLost | None:
         done = await self._run(_BIND, claim.session.id, claim.attempt, _made(made))
         return None if done else ClaimLost()
 

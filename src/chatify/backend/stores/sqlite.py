@@ -223,8 +223,8 @@ class SqliteOutbox:
         async with _ours():
             return await self._db.write(run)
 
-    async def bind(self, claim: Claim, made: Made | None) -> ClaimLost | None:
-        text = None if made is None else _json(made)
+    async def bind(self, claim: Claim, made: Made) -> ClaimLost | None:
+        text = _json(made)
 
         def run(db: sqlite3.Connection) -> ClaimLost | None:
             done = db.execute(
