@@ -1,7 +1,7 @@
 """The page that needs no keeper: one HTML file that pings and holds the heartbeats from the browser itself.
 
-Pure but for reading its template. It is opened from a disk, so nothing stands in its way but its own Content-Security-Policy: the script is allowed by its hash, and
-what the fleet file says is data, never markup.
+Pure but for reading its template. The file is opened from a disk, where nothing stands in anybody's way but its own
+Content-Security-Policy: the script is allowed by its hash, and what the fleet file says is data, never markup.
 """
 
 import base64

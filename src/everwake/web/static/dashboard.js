@@ -55,7 +55,10 @@ function draw() {
 function place(atOnce) {
   const wait_ms = placedAt + REARRANGE_MS - performance.now();
   if (!atOnce && wait_ms > 0) {
-    later ||= setTimeout(soon, wait_ms);
+    later ||= setTimeout(() => {
+      later = 0; // it may come a moment early, and then waits once more
+      soon();
+    }, wait_ms);
     return;
   }
   clearTimeout(later);
