@@ -13,36 +13,27 @@ from everwake.notify import compose
 from everwake.notify.channel import Channel, NotSent, in_thread
 from everwake.ports import Clock, Notice
 
-__all__ = ["Claimed", "Deliverer", "Outbox", "per_channel"]
+__all__ = ["Deliverer", "Outbox", "per_channel"]
 
 log = logging.getLogger(__name__)
 
-SEND_S = 30.0
-LEASE_S = 90.0
-AT_ONCE = 20
+SEND_S = 20.0
+LEASE_S = 45.0  # after a crash a message waits this long
+AT_ONCE = 10
 LOOK_EVERY_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A row of the outbox that is ours for the lease. tries: how often it was claimed before.   handle: the outbox's own."""
-
-    handle: object
-    notice: Notice
-    tries: int = 0
 
 
 class Outbox(Protocol):
     """Where notices wait, durably. Claims come in the order in which the notices were written."""
 
-    def claim(self, most: int, lease_s: float) -> Awaitable[Sequence[Claimed]]:
+    def claim(self, most: int, lease_s: float) -> Awaitable[Sequence[Notice]]:
         """Take what is due; nobody else is given it until the lease ends."""
 
-    def sent(self, claimed: Claimed, receipt: str) -> Awaitable[None]:
-        """It is delivered. Durable when this returns."""
+    def done(self, key: str, receipt: str) -> Awaitable[None]:
+        """Nothing more is to be done about it; durable when this returns. receipt: who took it, or why it was given up."""
 
-    def failed(self, claimed: Claimed, why: str, again_at: datetime | None) -> Awaitable[None]:
-        """It was not; due again at `again_at`, never when that is None."""
+    def failed(self, key: str, why: str, again_at: datetime) -> Awaitable[None]:
+        """It was not delivered, and is due again then."""
         ...
 
 
@@ -105,53 +96,62 @@ class Deliverer:
                 self._wake.clear()
 
     async def deliver(self) -> int:
-        """Send what is due now; how many rows were taken up. One channel's messages go out one after the other."""
+        """Send what is due now; how many notices were taken up. One channel's messages go out one after the other."""
         claimed = await self._outbox.claim(AT_ONCE, LEASE_S)
-        by_channel: dict[str, list[Claimed]] = {}
-        for row in claimed:
-            by_channel.setdefault(row.notice.key.rpartition("@")[2], []).append(row)
+        by_channel: dict[str, list[Notice]] = {}
+        for notice in claimed:
+            by_channel.setdefault(notice.key.rpartition("@")[2], []).append(notice)
         async with asyncio.TaskGroup() as tasks:
-            for channel_id, rows in by_channel.items():
-                tasks.create_task(self._send_all(channel_id, rows))
+            for channel_id, notices in by_channel.items():
+                tasks.create_task(self._send_all(channel_id, notices))
         return len(claimed)
 
-    async def _send_all(self, channel_id: str, rows: Sequence[Claimed]) -> None:
-        channel = self._channels.get(channel_id)
-        for row in rows:
+    async def _send_all(self, channel_id: str, notices: Sequence[Notice]) -> None:
+        channel, began_s = self._channels.get(channel_id), self._clock.monotonic()
+        for notice in notices:
             if channel is None:
-                log.warning("notify.channel_gone", extra={"notice": row.notice.key})
-                await self._outbox.failed(row, "its channel is no longer in the fleet file", None)
+                log.warning("notify.channel_gone", extra={"notice": notice.key})
+                await self._outbox.done(notice.key, "given up: its channel is no longer in the fleet file")
                 continue
             rest = self._resting.get(channel_id)
             if rest is not None and rest.until > self._clock.now():
                 # Behind one that has to wait: an end must not overtake its beginning.
-                await self._outbox.failed(row, "behind an earlier message", rest.until)
+                await self._outbox.failed(notice.key, "behind an earlier message", rest.until)
                 continue
-            await self._send(channel, row)
+            if self._clock.monotonic() - began_s > LEASE_S - SEND_S:
+                # Not enough of the lease is left to send it: somebody else might be given it meanwhile.
+                await self._outbox.failed(notice.key, "behind slow messages", self._clock.now())
+                continue
+            await self._send(channel, notice)
 
-    async def _send(self, channel: Channel, row: Claimed) -> None:
-        message = compose.message(row.notice)
+    async def _send(self, channel: Channel, notice: Notice) -> None:
+        message = compose.message(notice)
         try:
             receipt = await in_thread(lambda: channel.send(message), SEND_S)
         except (NotSent, EverwakeError, TimeoutError) as error:
-            await self._did_not_send(channel, row, f"no answer within {SEND_S:g} s" if not str(error) else str(error))
+            await self._did_not_send(
+                channel, notice, f"no answer within {SEND_S:g} s" if not str(error) else str(error)
+            )
             return
         except Exception as error:  # a plugin's own bug; its text may hold the URL
             log.error("notify.broken", extra={"channel": channel.name, "error": type(error).__name__})
-            await self._did_not_send(channel, row, type(error).__name__)
+            await self._did_not_send(channel, notice, type(error).__name__)
             return
-        await self._outbox.sent(row, receipt)
-        log.info("notify.sent", extra={"notice": row.notice.key, "channel": channel.name})
+        await self._outbox.done(notice.key, receipt)
+        log.info("notify.sent", extra={"notice": notice.key, "channel": channel.name})
         if self._resting.pop(channel.id, None) is not None:
             self._told(f"Messages get through to {channel.name} again", False)
 
-    async def _did_not_send(self, channel: Channel, row: Claimed, why: str) -> None:
+    async def _did_not_send(self, channel: Channel, notice: Notice, why: str) -> None:
         rest = self._resting.get(channel.id)
         failures, now = (rest.failures if rest else 0) + 1, self._clock.now()
         until = now + timedelta(seconds=compose.wait_s(failures, self._dice()))
         self._resting[channel.id] = _Rest(failures, until)
-        is_over = (now - row.notice.at).total_seconds() > compose.GIVE_UP_AFTER_S
-        await self._outbox.failed(row, why, None if is_over else until)
+        is_over = (now - notice.at).total_seconds() > compose.GIVE_UP_AFTER_S
+        if is_over:
+            await self._outbox.done(notice.key, f"given up after a day: {why}")
+        else:
+            await self._outbox.failed(notice.key, why, until)
         if failures == 1 or is_over:
             end = "given up after a day" if is_over else "it is tried again"
             self._told(f"A message could not be sent to {channel.name}: {why}; {end}", True)

@@ -18,7 +18,10 @@ with Screen(is_quiet="quiet" in sys.argv, is_json="json" in sys.argv) as screen:
     screen.say("starting")
     screen.line("chatbot", "hello [bold]there[/bold]")
     screen.warn("a warning")
-    screen.ready(Running(document={"pid": 1}, urls=urls, dashboard="http://127.0.0.1:8600", redis="of its own", provider="offline", logs=Path("data") / "logs"))
+    screen.ready(Running(
+        document={"pid": 1}, urls=urls, dashboard="http://127.0.0.1:8600", redis="of its own", provider="offline",
+        logs=Path("data") / "logs",
+    ))
     for number in range(int(next((word[6:] for word in sys.argv if word.startswith("lines=")), "0"))):
         screen.line("backend", f"{number:06} " + "x" * 100)
 print("done", file=sys.stderr)

@@ -1,0 +1,168 @@
+"""`everwake once`, `check` and `notify test`, as a person or a cron job calls them."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.everwake.cli.test_cli import everwake_says
+from tests.support.answering import Answering, answering
+from tests.support.processes import free_port
+from tests.support.receiver import receiver
+
+
+@pytest.fixture
+def there() -> Iterator[Answering]:
+    with answering() as one:
+        yield one
+
+
+class Files:
+    """A folder with a fleet file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fleet, self.data = folder / "everwake.toml", folder / "data"
+
+    def write(self, *services: str, rest: str = "") -> None:
+        self.fleet.write_text("\n".join([*services, rest]))
+
+    def says(self, command: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        data = ("--data", str(self.data)) if command == "check" else ()
+        return everwake_says(command, *arguments, "--fleet", str(self.fleet), *data, **env)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def service(name: str, url: str, more: str = "") -> str:
+    return f'[[service]]\nname = "{name}"\nurl = "{url}"\n{more}\n'
+
+
+def test_once_ends_with_0_when_everything_is_up(files: Files, there: Answering) -> None:
+    files.write(service("one", there.url), service("two", there.url, 'health = "/ready"'))
+    said = files.says("once")
+    assert said.returncode == 0, said
+    assert [line.split()[:3] for line in said.stdout.splitlines()] == [["one", "up", "200"], ["two", "up", "200"]]
+    assert sorted(there.paths) == ["/health", "/ready"]
+
+
+def test_once_ends_with_1_when_anything_is_not_up_and_json_is_one_document(files: Files, there: Answering) -> None:
+    port = free_port()
+    files.write(
+        service("one", there.url), service("gone", f"http://127.0.0.1:{port}"),
+        service("tcp", there.url, f'[[service.check]]\nkind = "tcp"\nport = {port}'),
+    )  # fmt: skip
+    said = files.says("once", "--json")
+    assert said.returncode == 1
+    document = json.loads(said.stdout)
+    assert {one["name"]: one["state"] for one in document["services"]} == {
+        "one": "up",
+        "gone": "down",
+        "tcp": "degraded",
+    }
+    assert document["state"] == "down"
+    assert document["services"][1]["checks"][0]["failure"]["kind"] == "refused"
+    assert "looking at 3 services" in said.stderr
+
+
+def test_check_explains_what_renders_edge_says(there: Answering) -> None:
+    there.answer(503, b"Service Suspended", {"x-render-routing": "suspend-by-user", "retry-after": "5"})
+    said = everwake_says("check", f"{there.url}/api")
+    assert said.returncode == 1
+    assert there.paths == ["/api"]
+    for text in (
+        "is down",
+        "503",
+        "suspend-by-user: its owner suspended the service",
+        "retry-after",
+        "Service Suspended",
+    ):
+        assert text in said.stdout, text
+
+
+def test_check_of_a_url_without_a_path_asks_for_health(there: Answering) -> None:
+    said = everwake_says("check", there.url, "--json")
+    assert said.returncode == 0
+    assert there.paths == ["/health"]
+    assert json.loads(said.stdout)["checks"][0]["status"] == 200
+
+
+def test_check_of_a_service_uses_its_own_settings_and_names_the_nearest(files: Files, there: Answering) -> None:
+    files.write(service("chatbot", there.url, 'expect = { json = { status = "sleepy" } }'))
+    said = files.says("check", "chatbot")
+    assert said.returncode == 1
+    assert "the JSON is not as expected" in said.stdout
+    wrong = files.says("check", "chatbto")
+    assert wrong.returncode == 2
+    assert "did you mean chatbot?" in wrong.stderr
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://a:b@c/", "http://x:99999"])
+def test_check_of_what_is_no_url_ends_with_2(url: str) -> None:
+    said = everwake_says("check", url)
+    assert (said.returncode, said.stdout) == (2, "")
+
+
+def test_check_config_names_every_mistake_and_touches_no_network(files: Files, there: Answering) -> None:
+    files.write(service("one", there.url, 'every = "200ms"'), service("two", there.url, "timeuot = 3"))
+    said = files.says("check", "--config")
+    assert said.returncode == 2
+    assert "everwake.toml:4:9: service[1].every: 200ms is below the minimum of 1s" in said.stderr
+    assert "did you mean timeout?" in said.stderr
+    as_data = files.says("check", "--config", "--json")
+    assert as_data.returncode == 2
+    assert [one["line"] for one in json.loads(as_data.stdout)["mistakes"]] == [4, 9]
+    files.write(service("one", there.url))
+    right = files.says("check", "--config")
+    assert (right.returncode, right.stdout) == (0, f"{files.fleet} is right: fleet, 1 service\n")
+    assert there.paths == []
+
+
+def test_check_wants_one_thing_to_look_at() -> None:
+    assert everwake_says("check").returncode == 2
+    assert everwake_says("check", "https://a.example", "--config").returncode == 2
+
+
+def test_notify_test_reaches_every_channel_and_says_which_did_not_take_it(files: Files) -> None:
+    with receiver() as there:
+        files.write(
+            service("one", "http://127.0.0.1:9"),
+            rest='[notify]\nurls = [{ env = "GOOD" }, { env = "BAD" }]',
+        )
+        said = files.says("notify", "test", GOOD=there.url, BAD="no-such://secret-token")
+        assert said.returncode == 1
+        assert said.stdout.splitlines() == [
+            "channel 1 (env GOOD) took it", "channel 2 (env BAD) did not take it: Apprise knows no such URL",
+        ]  # fmt: skip
+        assert there.titles == ["fleet: a test of Everwake"]
+        assert "secret" not in said.stdout + said.stderr
+        as_data = files.says("notify", "test", "--json", GOOD=there.url, BAD=there.url)
+        assert as_data.returncode == 0
+        assert json.loads(as_data.stdout)["ok"] is True
+
+
+def test_notify_test_without_a_channel_says_what_to_write(files: Files) -> None:
+    files.write(service("one", "http://127.0.0.1:9"))
+    said = files.says("notify", "test")
+    assert said.returncode == 2
+    assert "ALERT_URL" in said.stderr
+
+
+def test_page_is_one_file_with_the_fleets_addresses_and_none_of_its_secrets(files: Files, tmp_path: Path) -> None:
+    out = tmp_path / "keep-alive.html"
+    files.write(
+        service("chatbot", "https://chatbot.example", 'heartbeat = "/ws/keepalive"'),
+        rest='[notify]\nurls = [{ env = "ALERT_URL" }]',
+    )
+    said = files.says("page", "--out", str(out), ALERT_URL="json://open-sesame")
+    assert (said.returncode, said.stdout) == (0, "")
+    page = out.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "wss://chatbot.example/ws/keepalive" in page
+    assert "open-sesame" not in page
+    assert files.says("page", "--out", "-", ALERT_URL="json://x").stdout == f"{page}\n"
+    assert files.says("page", "--out", str(tmp_path / "no" / "where.html"), ALERT_URL="json://x").returncode == 2
