@@ -25,7 +25,6 @@ from everwake.keepalive.protocol import (
     BAD_ORIGIN,
     BAD_TOKEN,
     FULL,
-    MISSED,
     MISSED_LIMIT,
     RESTARTING,
     SUBPROTOCOL,
@@ -201,7 +200,13 @@ class KeepAlive:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "websocket":
-                await self._open(scope, receive, send)
+                await receive()  # websocket.connect
+                refusal = self._refusal(scope)
+                if refusal is None:
+                    self._stats.lines += 1  # before anything else is awaited, or more than max_lines could come in
+                    await self._hold(_accept(scope), receive, send)
+                else:
+                    await self._refuse(_accept(scope), refusal, send)
             case "http":
                 await _answer_http(scope, send)
             case "lifespan":
@@ -253,30 +258,14 @@ class KeepAlive:
             for client in ticker.clients:
                 client.drop()
 
-    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Accept, for only then a close code reaches the client; then hold the line, or say why not."""
-        await receive()  # websocket.connect
-        refusal = self._refusal(scope)
-        accept: Event = {"type": "websocket.accept"}
-        if SUBPROTOCOL in scope.get("subprotocols", ()):
-            accept["subprotocol"] = SUBPROTOCOL
-        if refusal is not None:
-            self._stats.refused += 1
-            self._say(logging.WARNING, _REFUSED, refusal.code, refusal.reason)
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(_OPEN_WITHIN_S):
-                    await send(accept)
-                    await _send_close(send, refusal)
-            return
-        self._stats.lines += 1  # before anything is awaited, or more than max_lines could come in at once
-        try:
+    async def _refuse(self, accept: Event, refusal: Close, send: Send) -> None:
+        """Accept and close, for only then the client sees a code."""
+        self._stats.refused += 1
+        self._say(logging.WARNING, _REFUSED, refusal.code, refusal.reason)
+        with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_OPEN_WITHIN_S):
                 await send(accept)
-            await self._hold(receive, send)
-        except (OSError, TimeoutError):
-            pass  # OSError is what an ASGI server raises from `send` when the client has gone
-        finally:
-            self._stats.lines -= 1
+                await send(_close(refusal))
 
     def _refusal(self, scope: Scope) -> Close | None:
         if self._is_closing:
@@ -299,21 +288,49 @@ class KeepAlive:
         fits += [hmac.compare_digest(name, subprotocol) for name in offered]
         return any(fits)
 
-    async def _hold(self, receive: Receive, send: Send) -> None:
-        """Hold one line from its first ping to its end."""
+    async def _hold(self, accept: Event, receive: Receive, send: Send) -> None:
+        """One line from its first ping to its end: beats out, messages in. `_Ticker` ends a `send` that hangs.
+
+        One long coroutine, for a task wakes up through every one that it waits in, and finds each cold in memory:
+        with three of them a beat cost a fifth more CPU (bench/keepalive.py).
+        """
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         ticker = self._tickers.get(loop)
         if ticker is None:
             ticker = self._tickers[loop] = _Ticker(self.every_s, loop, self._stats)
-        client = _Client(Ear(receive, loop), task)
+        stats, ear = self._stats, Ear(receive, loop)
+        client = _Client(ear, task)
         ticker.join(client)
-        self._stats.connected += 1
-        self._say(logging.INFO, _CONNECTED, self._stats.lines)
-        code = _GONE
+        stats.connected += 1
+        self._say(logging.INFO, _CONNECTED, stats.lines)
+        code, heard = _GONE, 0
+        answer: str | Close | None
         try:
-            code = await self._talk(client, send)
+            await send(accept)
+            ear.is_knocked = True  # the first beat is due at once
+            while True:
+                event = await ear.listen()
+                if event is None:
+                    client.skipped = 0
+                    answer = client.end or self._beat(client.line)
+                elif event["type"] == "websocket.receive":
+                    answer = self._hear(client.line, event)
+                    heard += 1
+                    if heard % _MESSAGES_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                else:
+                    code = int(event.get("code") or _GONE)
+                    break
+                if isinstance(answer, str):
+                    await send({"type": "websocket.send", "text": answer})
+                elif answer is not None:
+                    code = answer.code
+                    await send(_close(answer))
+                    break
+        except OSError:
+            pass  # what an ASGI server raises from `send` when the client has gone
         except RuntimeError:
             # uvicorn's answer to a `send` that meets its own close, when its WebSocket ping was not answered.
             logging.getLogger(__name__).debug("a beat met the server's own close", exc_info=True)
@@ -321,49 +338,39 @@ class KeepAlive:
             if not client.is_dropped or task.uncancel() > 0:
                 raise
         finally:
-            client.ear.close()
+            ear.close()
             ticker.leave(client)
             if not ticker.clients:
                 del self._tickers[loop]
-            self._stats.disconnected += 1
-            self._say(logging.INFO, _DISCONNECTED, code, self._stats.lines - 1)
+            stats.lines -= 1
+            stats.disconnected += 1
+            self._say(logging.INFO, _DISCONNECTED, code, stats.lines)
 
-    async def _talk(self, client: _Client, send: Send) -> int:
-        """Beats out, messages in, until one side ends it; answers the close code. `_Ticker` ends a send that hangs."""
-        ear, line, stats = client.ear, client.line, self._stats
-        ear.is_knocked = True  # the first beat is due at once
-        heard = 0
-        while True:
-            event = await ear.listen()
-            if event is None:
-                client.skipped = 0
-                beat = client.end or line.beat()
-                if isinstance(beat, Close):
-                    stats.missed += beat is MISSED
-                    await _send_close(send, beat)
-                    return beat.code
-                await send({"type": "websocket.send", "text": self._pings.frame(beat, time.time())})
-                stats.beats += 1
-                continue
-            if event["type"] != "websocket.receive":
-                return int(event.get("code") or _GONE)
-            text = event.get("text")
-            message = parse(event.get("bytes") or b"" if text is None else text)
-            line.hear(message)
-            match message.kind:
-                case Kind.PONG:
-                    stats.heard += 1
-                    self._say(logging.INFO, _RECEIVED)
-                case Kind.PING:
-                    await send({"type": "websocket.send", "text": pong(message.seq, time.time())})
-                case Kind.IGNORED:
-                    stats.ignored += 1
-                case Kind.TOO_BIG:
-                    await _send_close(send, TOO_BIG)
-                    return TOO_BIG.code
-            heard += 1
-            if heard % _MESSAGES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def _beat(self, line: Line) -> str | Close:
+        seq = line.beat()
+        if isinstance(seq, Close):
+            self._stats.missed += 1
+            return seq
+        self._stats.beats += 1
+        return self._pings.frame(seq, time.time())
+
+    def _hear(self, line: Line, event: Event) -> str | Close | None:
+        """What to answer to a message."""
+        text = event.get("text")
+        message = parse(event.get("bytes") or b"" if text is None else text)
+        line.hear(message)
+        match message.kind:
+            case Kind.PONG:
+                self._stats.heard += 1
+                self._say(logging.INFO, _RECEIVED)
+                return None
+            case Kind.PING:
+                return pong(message.seq, time.time())
+            case Kind.IGNORED:
+                self._stats.ignored += 1
+                return None
+            case Kind.TOO_BIG:
+                return TOO_BIG
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The lifespan of a server whose only app this is."""
@@ -381,8 +388,15 @@ class KeepAlive:
         self._log.say(level, time.monotonic(), message, *values)
 
 
-async def _send_close(send: Send, close: Close) -> None:
-    await send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+def _accept(scope: Scope) -> Event:
+    accept: Event = {"type": "websocket.accept"}
+    if SUBPROTOCOL in scope.get("subprotocols", ()):
+        accept["subprotocol"] = SUBPROTOCOL
+    return accept
+
+
+def _close(close: Close) -> Event:
+    return {"type": "websocket.close", "code": close.code, "reason": close.reason}
 
 
 async def _answer_http(scope: Scope, send: Send) -> None:
