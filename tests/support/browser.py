@@ -78,7 +78,7 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         def heard(message: ConsoleMessage) -> None:
             # What the network does is the test's own doing; what the page does is not.
             if message.type == "error" and not any(
-                word in message.text for word in ("net::ERR", "status of", "WebSocket")
+                word in message.text for word in ("net::ERR", "status of", "WebSocket", "CORS policy")
             ):
                 errors.append(message.text)
 

@@ -95,29 +95,39 @@ class FakeKeeper:
         for listener in list(self.listeners):
             listener.changed(name)
 
-    def fall(self, name: str, failure: Failure = BAD_VARIABLE, cause: str | None = None, status: int | None = 502) -> Incident:
+    def fall(
+        self, name: str, failure: Failure = BAD_VARIABLE, cause: str | None = None, status: int | None = 502
+    ) -> Incident:
         """The service goes down with evidence, an incident opens, and the log says so."""
         view = self.views[name]
         strip = (*view.strip[6:], *strip_of("d" * 6, every_s=5))
-        self.set(name, state=State.DOWN, since=ago(seconds=108), failure=failure, cause=cause, status=status, strip=strip)
+        self.set(
+            name, state=State.DOWN, since=ago(seconds=108), failure=failure, cause=cause, status=status, strip=strip
+        )
         first = Observation(
             service=name, check="http", at=ago(seconds=108), took_s=0.2, failure=failure, status=status,
             headers={"x-render-routing": "no-deploy"}, excerpt="<html>Bad gateway</html>",
         )  # fmt: skip
         incident = Incident(id=f"inc-{name}", service=name, opened_at=ago(seconds=108), cause=cause, first=first)
         self.tell(incident)
-        self.say(f"{view.title} Service responded with error: {status} ({cause or failure.kind.value})", Level.ERROR, name)
+        self.say(
+            f"{view.title} Service responded with error: {status} ({cause or failure.kind.value})", Level.ERROR, name
+        )
         return incident
 
     def heal(self, incident: Incident) -> None:
         """And it is back."""
         done = (
-            Action(at=ago(seconds=100), remedy="fix-variables", step="BACKEND_CORS_ORIGINS", by="keeper", outcome="mended"),
+            Action(
+                at=ago(seconds=100), remedy="fix-variables", step="BACKEND_CORS_ORIGINS", by="keeper", outcome="mended"
+            ),
             Action(at=ago(seconds=20), remedy="redeploy", step="deploy", by="keeper", outcome="live"),
         )
         self.tell(replace(incident, closed_at=datetime.now(UTC), actions=done))
         self.set(incident.service, state=State.UP, since=datetime.now(UTC), failure=None, cause=None, status=200)
-        self.say(f"{self.views[incident.service].title} Service is alive! (200 - 312ms)", Level.SUCCESS, incident.service)
+        self.say(
+            f"{self.views[incident.service].title} Service is alive! (200 - 312ms)", Level.SUCCESS, incident.service
+        )
 
     def say(self, text: str, level: Level = Level.INFO, service: str | None = None) -> None:
         line = LogLine(at=datetime.now(UTC), level=level, text=text, service=service)
@@ -180,7 +190,9 @@ class FakeKeeper:
         if self.monitoring == wanted:
             return False
         self.monitoring = wanted
-        self.say(f"Architecture monitoring {'started' if wanted else 'stopped'}", Level.INFO if wanted else Level.WARNING)
+        self.say(
+            f"Architecture monitoring {'started' if wanted else 'stopped'}", Level.INFO if wanted else Level.WARNING
+        )
         for name, view in self.views.items():
             heart = view.heartbeat and replace(view.heartbeat, connected=wanted)
             state = State.UP if wanted else State.PAUSED
@@ -191,7 +203,9 @@ class FakeKeeper:
     def check_now(self, name: str) -> int:
         view = self.views[name]
         self.asked[f"check {name}"] += 1
-        self.set(name, checked_at=datetime.now(UTC), latency_ms=187.0, strip=(*view.strip[1:], *strip_of("u", ms=187.0)))
+        self.set(
+            name, checked_at=datetime.now(UTC), latency_ms=187.0, strip=(*view.strip[1:], *strip_of("u", ms=187.0))
+        )
         self.say(f"{view.title} Service is alive! (200 - 187ms)", Level.SUCCESS, name)
         return 1
 
@@ -253,8 +267,16 @@ async def _listen(port: int) -> socket.socket:
 def the_chat_fleet() -> FakeKeeper:
     """The mission's three services, with heartbeats, and 90 days of hours."""
     keeper = FakeKeeper()
-    for name, title, ms in (("chatbot", "Chatbot", 312.0), ("backend", "Backend", 204.0), ("redis-service", "Redis", 96.0)):
-        heart = Heart(connected=True, connected_at=ago(days=1), last_beat_at=ago(seconds=4)) if name != "redis-service" else None
+    for name, title, ms in (
+        ("chatbot", "Chatbot", 312.0),
+        ("backend", "Backend", 204.0),
+        ("redis-service", "Redis", 96.0),
+    ):
+        heart = (
+            Heart(connected=True, connected_at=ago(days=1), last_beat_at=ago(seconds=4))
+            if name != "redis-service"
+            else None
+        )
         keeper.add(name, title=title, latency_ms=ms, strip=strip_of("u" * 60, ms=ms), heartbeat=heart)
     for title, what in (("Backend", "Service is alive! (200 - 204ms)"), ("Chatbot", "WebSocket connected (keeps service alive)"),
                         ("Redis", "Service is alive! (200 - 96ms)"), ("Chatbot", "heartbeat (service alive)")):  # fmt: skip
@@ -264,7 +286,15 @@ def the_chat_fleet() -> FakeKeeper:
         bad = 0.4 if hour % 397 == 5 else 0.97 if hour % 151 == 7 else 1.0
         ms = 250 + 60 * ((hour * 37) % 13) / 13 + (900 if bad < 0.5 else 0)
         keeper.hours.append(
-            Rollup(at=start - timedelta(hours=hour), looks=20, failed=0, uptime=bad, p50_ms=ms, p95_ms=ms * 1.6, p99_ms=ms * 2)
+            Rollup(
+                at=start - timedelta(hours=hour),
+                looks=20,
+                failed=0,
+                uptime=bad,
+                p50_ms=ms,
+                p95_ms=ms * 1.6,
+                p99_ms=ms * 2,
+            )
         )
     keeper.hours.reverse()
     for n in range(30):
