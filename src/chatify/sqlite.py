@@ -193,6 +193,8 @@ class Database:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        # A checkpoint holds up the commit that meets it: seldom and larger keeps the slow ones out of the 99th percentile.
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
         if writes:
             self._migrate(connection)
         else:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from chatify.backend.stores.redis import RedisOutbox, still_wanted
+from chatify.backend.stores.redis import RedisOutbox
 from chatify.redis_client import RedisUnavailable
 
 __all__ = ["RedisWire"]
@@ -63,8 +63,6 @@ class RedisWire:
 
     async def _call(self, run: Callable[[Any], Awaitable[Any]]) -> Any:
         try:
-            found = await self._link.call(run)
+            return await self._link.call(run)
         except RedisUnavailable as failure:
             raise ConnectionError(failure.reason) from failure
-        still_wanted()
-        return found
