@@ -32,6 +32,7 @@ class Standing:
     """What the history remembers of a service, enough to go on after a restart without a false step.
 
     since: when the state began.   streak: looks in a row that were good (> 0) or bad (< 0).   incident: the open one.
+    told: somebody was told, or is about to be, that the incident began.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Standing:
     cause: str | None = None
     streak: int = 0
     incident: Incident | None = None
+    told: bool = False
     last: Observation | None = None
 
 

@@ -1,0 +1,57 @@
+"""The tables, version by version. `PRAGMA user_version` counts the migrations that were applied.
+
+Times: `*_us` are microseconds since 1970 UTC; hours and days count since 2025 (`packing`). Nothing here is SQLite's alone
+but the file-wide PRAGMAs, which live in `_file.py`.
+"""
+
+__all__ = ["MIGRATIONS"]
+
+_FIRST = (
+    "CREATE TABLE services (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    # One way of looking at one service.
+    """CREATE TABLE streams (
+        id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), kind TEXT NOT NULL,
+        UNIQUE (service, kind))""",
+    # Two integers a look, 18 bytes: hour, stream and millisecond in the key; outcome, status and duration in the value.
+    "CREATE TABLE looks (key INTEGER PRIMARY KEY, value INTEGER NOT NULL)",
+    "CREATE TABLE phases (key INTEGER PRIMARY KEY, phases TEXT NOT NULL)",
+    """CREATE TABLE failures (
+        key INTEGER PRIMARY KEY, value INTEGER NOT NULL, kind TEXT NOT NULL, phase TEXT NOT NULL, detail TEXT NOT NULL,
+        phases TEXT NOT NULL, headers TEXT NOT NULL, excerpt TEXT NOT NULL)""",
+    """CREATE TABLE transitions (
+        id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), old TEXT NOT NULL, new TEXT NOT NULL,
+        at_us INTEGER NOT NULL, cause TEXT, failure TEXT)""",
+    "CREATE INDEX transitions_by_service ON transitions (service, at_us)",
+    "CREATE INDEX transitions_by_time ON transitions (at_us)",
+    """CREATE TABLE standings (
+        service INTEGER PRIMARY KEY REFERENCES services (id), state TEXT NOT NULL, since_us INTEGER NOT NULL, cause TEXT,
+        streak INTEGER NOT NULL, last TEXT)""",
+    """CREATE TABLE incidents (
+        id TEXT PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), opened_us INTEGER NOT NULL,
+        closed_us INTEGER, cause TEXT, parent TEXT, flaps INTEGER NOT NULL, told INTEGER NOT NULL, first TEXT,
+        actions TEXT NOT NULL)""",
+    "CREATE INDEX incidents_by_time ON incidents (opened_us, id)",
+    "CREATE INDEX incidents_by_service ON incidents (service, opened_us, id)",
+    "CREATE INDEX incidents_open ON incidents (service) WHERE closed_us IS NULL",
+    # The outbox. Written with the transition that it tells of, claimed under a lease, marked when it is sent.
+    """CREATE TABLE notices (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, service TEXT NOT NULL, incident TEXT, opened INTEGER NOT NULL,
+        title TEXT NOT NULL, body TEXT NOT NULL, at_us INTEGER NOT NULL, due_us INTEGER NOT NULL, claimed_by TEXT,
+        claimed_until_us INTEGER, attempts INTEGER NOT NULL DEFAULT 0, error TEXT, sent_us INTEGER, receipt TEXT)""",
+    "CREATE INDEX notices_waiting ON notices (id) WHERE sent_us IS NULL",
+    """CREATE TABLE log (
+        id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, level TEXT NOT NULL, service INTEGER REFERENCES services (id),
+        text TEXT NOT NULL)""",
+    "CREATE INDEX log_by_service ON log (service, id)",
+    # When a keeper was there to look; `applied` numbers its last committed batch.
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, began_us INTEGER NOT NULL, seen_us INTEGER NOT NULL, applied INTEGER NOT NULL)""",
+    # Figures and sketches are apart, so that reading 90 days of figures reads nothing else.
+    "CREATE TABLE rolled (key INTEGER PRIMARY KEY, hours BLOB NOT NULL, day BLOB NOT NULL)",
+    "CREATE TABLE sketches (key INTEGER PRIMARY KEY, hours BLOB NOT NULL, day BLOB NOT NULL)",
+    # One row holds a day of every service: the page asks for 90 days of all of them at once.
+    "CREATE TABLE days (day INTEGER PRIMARY KEY, uptimes BLOB NOT NULL)",
+    "CREATE TABLE progress (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
