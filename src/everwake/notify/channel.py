@@ -19,7 +19,7 @@ __all__ = ["Channel", "NotSent", "in_thread"]
 T = TypeVar("T")
 
 REASON_CHARS = 300
-IO_TIMEOUT_S = 10.0
+IO_TIMEOUT_S = 4.0
 
 
 class NotSent(Exception):  # noqa: N818 - an expected outcome, kept as text with the message

@@ -17,8 +17,8 @@ __all__ = ["Deliverer", "Outbox", "per_channel"]
 
 log = logging.getLogger(__name__)
 
-SEND_S = 20.0
-LEASE_S = 45.0  # after a crash a message waits this long
+SEND_S = 10.0
+LEASE_S = 20.0  # after a crash a message waits this long
 AT_ONCE = 10
 LOOK_EVERY_S = 5.0
 
