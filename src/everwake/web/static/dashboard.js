@@ -50,6 +50,7 @@ function draw() {
   if (all || due.place) place(all);
   if (all || head) drawHead();
   if (all || services.size) details.changed(services);
+  if (all) performance.mark("everwake shown");
 }
 
 function place(atOnce) {
