@@ -166,3 +166,21 @@ def test_every_exception_of_the_library_has_a_reason() -> None:
     assert len(kinds) > 20
     for kind in kinds:
         assert _reason(kind.__new__(kind)) is not None, kind
+
+
+async def test_a_loop_of_calls_that_is_cancelled_ends(server: RedisServer) -> None:
+    async with linked(server.url) as link:
+        await link.ping()
+
+        async def call_for_ever() -> None:
+            while True:
+                await link.call(lambda redis: redis.ping())
+
+        for turn in range(300):
+            loop = asyncio.create_task(call_for_ever())
+            for _ in range(turn % 23):
+                await asyncio.sleep(0)
+            loop.cancel()
+            done, _ = await asyncio.wait([loop], timeout=5)
+            assert done, "the cancellation was swallowed"
+            assert loop.cancelled()
