@@ -7,13 +7,14 @@
   service that depends on others waits `grace_s`, in case the one it depends on is found down a moment later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from everwake.model import Incident, Observation, State, Transition
+from everwake.ports import Standing
 
-__all__ = ["Book", "Told", "follow", "incident_id", "pass_time"]
+__all__ = ["Book", "Told", "follow", "incident_id", "pass_time", "resume"]
 
 _BAD = (State.DOWN, State.DEGRADED)
 SETTLE_S = 60.0
@@ -106,6 +107,26 @@ def pass_time(book: Book, now: datetime) -> tuple[Book, tuple[Told, ...]]:
             told.append(Told(incident=entry.incident, opened=True))
             book = _with(book, replace(entry, tell_at=None, was_told=True))
     return book, tuple(told)
+
+
+def resume(book: Book, standing: Standing, still_open: Collection[str], now: datetime) -> Book:
+    """Enter what stood before a restart. still_open: ids of all open incidents: who folded into one that has ended meanwhile is
+    told after the grace, and so is whoever was to be told when the keeper died."""
+    name, incident = standing.service, standing.incident
+    if standing.state is not State.UP:
+        book = replace(book, left_at={**book.left_at, name: incident.opened_at if incident else standing.since})
+    if incident is None or incident.closed_at is not None:
+        return book
+    waits = not standing.told and incident.parent not in still_open
+    return _with(
+        book,
+        Entry(
+            incident=incident,
+            back_at=standing.since if standing.state is State.UP else None,
+            tell_at=now + timedelta(seconds=GRACE_S) if waits else None,
+            was_told=standing.told,
+        ),
+    )
 
 
 def _with(book: Book, entry: Entry) -> Book:

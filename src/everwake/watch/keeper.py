@@ -6,7 +6,7 @@ It opens no socket and no file itself: looking, following, probing and recording
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -114,8 +114,9 @@ class Keeper:
         self._monitoring = monitoring
         self._book = incidents.Book()
         known = {standing.service: standing for standing in standings}
+        still_open = {standing.incident.id for standing in known.values() if standing.incident}
         for service in fleet.services:
-            self._adopt(service, known.get(service.name))
+            self._adopt(service, known.get(service.name), still_open)
         self._wall_offset_s = clock.now().timestamp() - clock.monotonic()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -279,13 +280,11 @@ class Keeper:
 
     # --- services coming and going ------------------------------------------------------------------------------------
 
-    def _adopt(self, service: Service, standing: Standing | None) -> _Kept:
+    def _adopt(self, service: Service, standing: Standing | None, still_open: Collection[str] = ()) -> _Kept:
         kept = _Kept(service=service, policy=_policy(service), watch=_watch(standing))
         if standing is not None:
             kept.last = standing.last
-            if standing.incident is not None and standing.incident.closed_at is None:
-                entry = incidents.Entry(incident=standing.incident, was_told=True)
-                self._book = replace(self._book, open={**self._book.open, service.name: entry})
+            self._book = incidents.resume(self._book, standing, still_open, self._clock.now())
         if service.heartbeat:
             kept.heart = view.Heart()
         self._kept[service.name] = kept
@@ -497,7 +496,7 @@ class Keeper:
     def _store(
         self, kept: _Kept, move: Transition | None, incident: Incident | None, notices: tuple[Notice, ...] = ()
     ) -> None:
-        watch = kept.watch
+        watch, entry = kept.watch, self._book.open.get(kept.service.name)
         at = move.at if move else self._clock.now()
         standing = Standing(
             service=kept.service.name,
@@ -506,6 +505,7 @@ class Keeper:
             cause=watch.cause,
             streak=watch.streak,
             incident=incident,
+            told=entry is not None and entry.was_told,
             last=kept.last,
         )
         same = move or Transition(service=kept.service.name, old=watch.state, new=watch.state, at=at, cause=watch.cause)
