@@ -88,7 +88,7 @@ async def watch(asked: Asked, environ: Mapping[str, str], screen: Screen) -> Non
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
             clock = SystemClock()
-            past = await stack.enter_async_context(Past(data / "history.db", clock))
+            past = await stack.enter_async_context(Past(data / "history.sqlite3", clock))
             checks = await stack.enter_async_context(Checks(clock, allow_private=settings.allow_private))
             running = _Running(fleet, settings, url, environ, screen, past, checks, clock)
             await stack.enter_async_context(serving(create(running.door, settings, key=_cookie_key(data)), listener))
@@ -110,7 +110,7 @@ class _Running:
         self._listeners = Listeners()
         self._probe = OwnLineProbe(fleet, clock, checks.dialer.resolve)
         self._deliverer = Deliverer(past.outbox, channels_of(fleet), clock, told=self._told_of_messages)
-        self._recording = Recording(past.recorder, self._deliverer.channels, self._deliverer.nudge)
+        self._recording = Recording(past.history, self._deliverer.channels, self._deliverer.nudge)
         self._keeper = Keeper(
             fleet, CheckEyes(checks, self._probe), self._recording, clock, standings=past.standings,
             said=self._said, changed=self._listeners.changed, told=self._listeners.told, link=self._link,
