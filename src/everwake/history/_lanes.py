@@ -12,7 +12,7 @@ from typing import Any
 from everwake.model import Failure, LogLine, Transition
 from everwake.ports import Notice, Standing
 
-__all__ = ["Batch", "FailedLook", "Lanes", "Move", "Stream"]
+__all__ = ["MOST_LOOKS", "Batch", "FailedLook", "Lanes", "Move", "Stream"]
 
 MOST_LOOKS = 50_000
 MOST_FAILURES = 5_000

@@ -11,6 +11,7 @@ from everwake.history.packing import (
     hour_of,
     incident_actions,
     pack_key,
+    pack_looks,
     to_us,
     write_failure,
     write_observation,
@@ -60,7 +61,7 @@ def write(connection: sqlite3.Connection, names: Names, batch: Batch, *, hour: i
         ids[stream] = names.stream(connection, stream) if stream.id is None else stream.id
         if ids[stream] >= MOST_STREAMS:
             raise OverflowError(f"more than {MOST_STREAMS} checks in one history")
-    _looks(connection, [(pack_key(ids[stream], ms), value) for stream, ms, value in batch.looks], hour)
+    _looks(connection, pack_looks(batch.looks, ids), hour)
     connection.executemany(sql.ADD_PHASES, [(pack_key(ids[stream], ms), text) for stream, ms, text in batch.phases])
     connection.executemany(
         sql.ADD_FAILURE,
@@ -79,7 +80,6 @@ def write(connection: sqlite3.Connection, names: Names, batch: Batch, *, hour: i
 def _looks(connection: sqlite3.Connection, rows: list[tuple[int, int]], hour: int) -> None:
     if not rows:
         return
-    rows.sort()
     connection.executemany(sql.ADD_LOOK, rows)
     earliest = hour_of(rows[0][0])
     if earliest < hour:

@@ -8,21 +8,23 @@ statuses have the smallest numbers, so that most values take 2 or 3 bytes.
 
 import json
 import struct
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from everwake.model import Action, Failure, FailureKind, Incident, Observation, Phase
 
 __all__ = [
-    "DAY_S", "EPOCH_S", "HOUR_MS", "MOST_STREAMS", "NONE", "SLOTS", "Cell", "cell_bytes", "cells", "clean",
-    "day_of", "dump", "hour_of", "incident_actions", "key_of", "look_ms", "observation_of", "pack_key",
-    "pack_value", "read_actions", "read_failure", "read_headers", "read_observation", "read_phases",
-    "read_slots", "stream_of", "time_of_key", "to_time", "to_us", "unpack_value", "write_failure",
+    "DAY_S", "EPOCH_S", "HOUR_MS", "MOST_STREAMS", "MOST_TENTHS", "NONE", "SLOTS", "SMALL", "Cell", "cell_bytes",
+    "cells", "clean", "day_of", "dump", "figures", "hour_of", "incident_actions", "key_of", "look_ms",
+    "observation_of", "pack_key", "pack_looks", "pack_value", "read_actions", "read_failure", "read_headers", "read_observation",
+    "read_phases", "read_slots", "stream_of", "time_of_key", "to_time", "to_us", "unpack_value", "write_failure",
     "write_observation", "write_slots",
 ]  # fmt: skip
 
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 EPOCH_S = int(EPOCH.timestamp())
+_EPOCH_MS = EPOCH_S * 1000
 UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS, DAY_S = 3_600_000, 86_400
 MOST_STREAMS = 1 << 17
@@ -31,6 +33,8 @@ _MS_MASK, _TENTHS_MASK = (1 << _MS_BITS) - 1, (1 << _TENTHS_BITS) - 1
 _OURS = 1000  # stands for a failure of our own; above every HTTP status
 # The four numbers that need no third byte. Free: no status is below 100.
 _SMALL: dict[int | None, int] = {200: 0, None: 1, 503: 2, 404: 3}
+SMALL = {status: number << _TENTHS_BITS for status, number in _SMALL.items()}
+MOST_TENTHS = 1 << _TENTHS_BITS
 _LARGE: dict[int, int | None] = {number: status for status, number in _SMALL.items()}
 
 # --- looks ------------------------------------------------------------------------------------------------------------
@@ -38,7 +42,7 @@ _LARGE: dict[int, int | None] = {number: status for status, number in _SMALL.ite
 
 def look_ms(at: datetime) -> int:
     """Milliseconds since the epoch of the history; what is before it counts as its beginning."""
-    ms = int(at.timestamp() * 1000) - EPOCH_S * 1000
+    ms = int(at.timestamp() * 1000) - _EPOCH_MS
     return ms if ms > 0 else 0
 
 
@@ -50,6 +54,14 @@ def key_of(hour: int, stream: int = 0, ms: int = 0) -> int:
 def pack_key(stream: int, ms: int) -> int:
     """stream: 0 <= stream < MOST_STREAMS.   ms: since the epoch."""
     return ms // HOUR_MS << _HOUR_BITS | stream << _MS_BITS | ms % HOUR_MS
+
+
+def pack_looks(rows: Iterable[tuple[Any, int, int]], streams: Mapping[Any, int]) -> list[tuple[int, int]]:
+    """(stream, ms, value) of many looks as (key, value), by rising key; `streams` knows the number of each stream."""
+    shifted = {stream: number << _MS_BITS for stream, number in streams.items()}
+    keys = [(ms // HOUR_MS << _HOUR_BITS | shifted[stream] | ms % HOUR_MS, value) for stream, ms, value in rows]
+    keys.sort()
+    return keys
 
 
 def hour_of(key: int) -> int:
@@ -144,6 +156,11 @@ class Cell(NamedTuple):
 def cell_bytes(cell: Cell) -> bytes:
     """28 bytes."""
     return _CELL.pack(*(min(number, NONE) for number in cell))
+
+
+def figures(data: bytes) -> Iterator[tuple[int, ...]]:
+    """The numbers of one cell after the other; for whoever reads thousands."""
+    return _CELL.iter_unpack(data)
 
 
 def cells(data: bytes) -> list[Cell]:

@@ -26,6 +26,7 @@ from everwake.history.packing import (
     Cell,
     cells,
     day_of,
+    figures,
     hour_of,
     key_of,
     look_ms,
@@ -54,6 +55,7 @@ PRIMARY = "http"
 LONGEST_LIST = 1_000
 LAST_LOOK_HOURS = 25
 _NEWEST_US = 1 << 62
+_HOURS = tuple(timedelta(hours=hour) for hour in range(SLOTS))
 
 # --- how everything stands --------------------------------------------------------------------------------------------
 
@@ -257,7 +259,7 @@ def rollups(
     return _days(connection, service, stream, first_hour // SLOTS, last_hour // SLOTS, tail, now)
 
 
-def _rollup(at: datetime, cell: Cell | tuple[int, ...]) -> Rollup:
+def _rollup(at: datetime, cell: tuple[int, ...]) -> Rollup:
     looks, failed, up, p50, p95, p99, most = cell
     if up != NONE and p50 != NONE:
         return Rollup(at, looks, failed, up / 1e9, p50 / 10, p95 / 10, p99 / 10, most / 10)
@@ -273,11 +275,13 @@ def _hours(
     span = day_key(stream, first // SLOTS), day_key(stream, last // SLOTS)
     for key, data in connection.execute(sql.ROLLED_HOURS, span):
         begin = (key & 0xFFFF) * SLOTS
-        at = EPOCH + begin * hour_
-        for hour, cell in enumerate(cells(data), begin):
-            if cell[0] and first <= hour <= last and hour not in tail:
-                answer.append(_rollup(at, cell))
-            at += hour_
+        midnight = EPOCH + begin * hour_
+        is_whole = (
+            first <= begin and begin + SLOTS <= last + 1 and not any(begin <= hour < begin + SLOTS for hour in tail)
+        )
+        for slot, cell in enumerate(figures(data)):
+            if cell[0] and (is_whole or (first <= begin + slot <= last and begin + slot not in tail)):
+                answer.append(_rollup(midnight + _HOURS[slot], cell))
     answer += [
         _rollup(EPOCH + hour * hour_, cell)
         for hour, (cell, _) in sorted(tail.items())

@@ -22,10 +22,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from everwake.errors import OutOfReach
 from everwake.history import _file, outbox, queries
 from everwake.history._conceal import conceal
-from everwake.history._lanes import FailedLook, Move, Stream
+from everwake.history._lanes import MOST_LOOKS, FailedLook, Move, Stream
 from everwake.history._writer import Writer
-from everwake.history.packing import clean, dump, look_ms, pack_value
-from everwake.model import Beat, BeatKind, FailureKind, Incident, LogLine, Observation, Transition
+from everwake.history.packing import MOST_TENTHS, SMALL, clean, dump, look_ms, pack_value
+from everwake.model import Beat, BeatKind, Failure, FailureKind, Incident, LogLine, Observation, Transition
 from everwake.ports import Clock, Notice, Standing
 
 __all__ = ["History"]
@@ -111,35 +111,40 @@ class History:
 
     def looked(self, seen: Sequence[Observation]) -> None:
         """Observations of one tick."""
-        streams, looks = self._streams, self._lanes.looks
+        # Once for every look: what is done here, the keeper's loop waits for.
+        find, looks, small = self._streams.get, self._lanes.looks, SMALL
         for look in seen:
-            stream = streams.get((look.service, look.check)) or self._stream(look.service, look.check)
-            ms, failure = look_ms(look.at), look.failure
-            stream.count += 1
-            if len(looks) == looks.maxlen:
+            stream = find((look.service, look.check)) or self._stream(look.service, look.check)
+            stream.count = count = stream.count + 1
+            ms = look_ms(look.at)
+            if len(looks) == MOST_LOOKS:
                 self._lanes.lost["looks"] += 1
-            if failure is None:
+            if look.failure is not None:
+                looks.append((stream, ms, self._failed_look(stream, ms, look, look.failure)))
+                continue
+            tenths, number = int(look.took_s * 10_000 + 0.5), small.get(look.status)
+            if number is None or not 0 <= tenths < MOST_TENTHS:
                 looks.append((stream, ms, pack_value(look.took_s, look.status, failed=False)))
-                if stream.count % SAMPLE == 1 and look.phases:
-                    self._lanes.put("phases", (stream, ms, dump(dict(look.phases))))
             else:
-                ours = failure.kind is FailureKind.INTERNAL
-                value = pack_value(look.took_s, look.status, failed=True, ours=ours)
-                looks.append((stream, ms, value))
-                masked = self._masked(look)
-                self._lanes.put(
-                    "failures",
-                    FailedLook(
-                        stream=stream,
-                        ms=ms,
-                        value=value,
-                        failure=masked.failure or failure,
-                        phases=dump(dict(look.phases)),
-                        headers=dump(dict(masked.headers)),
-                        excerpt=masked.excerpt,
-                    ),
-                )
+                looks.append((stream, ms, number | tenths))
+            if count % SAMPLE == 1 and look.phases:
+                self._lanes.put("phases", (stream, ms, dump(dict(look.phases))))
         self._writer.nudge()
+
+    def _failed_look(self, stream: Stream, ms: int, look: Observation, failure: Failure) -> int:
+        value = pack_value(look.took_s, look.status, failed=True, ours=failure.kind is FailureKind.INTERNAL)
+        masked = self._masked(look)
+        row = FailedLook(
+            stream=stream,
+            ms=ms,
+            value=value,
+            failure=masked.failure or failure,
+            phases=dump(dict(look.phases)),
+            headers=dump(dict(masked.headers)),
+            excerpt=masked.excerpt,
+        )
+        self._lanes.put("failures", row)
+        return value
 
     def moved(self, move: Transition, standing: Standing, notices: Iterable[Notice] = ()) -> None:
         """A transition, what stands after it, and what is to be told; one transaction, in order."""
