@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from everwake.errors import EverwakeError
+from everwake.errors import EverwakeError, OutOfReach
 from everwake.notify import compose
 from everwake.notify.channel import Channel, NotSent, in_thread
 from everwake.ports import Clock, Notice
@@ -30,7 +30,11 @@ class Outbox(Protocol):
         """Take what is due; nobody else is given it until the lease ends."""
 
     def done(self, key: str, receipt: str) -> Awaitable[None]:
-        """Nothing more is to be done about it; durable when this returns. receipt: who took it, or why it was given up."""
+        """Nothing more is to be done about it; durable when this returns. receipt: who took it, or why it was given up.
+
+        Raises:
+            OutOfReach: it cannot be written now.
+        """
 
     def failed(self, key: str, why: str, again_at: datetime) -> Awaitable[None]:
         """It was not delivered, and is due again then."""
@@ -63,6 +67,7 @@ class Deliverer:
         self._outbox, self._clock, self._told, self._dice = outbox, clock, told, dice
         self._channels = {channel.id: channel for channel in channels}
         self._resting: dict[str, _Rest] = {}
+        self._unmarked: dict[str, str] = {}
         self._wake, self._is_stopping = asyncio.Event(), False
 
     @property
@@ -109,9 +114,12 @@ class Deliverer:
     async def _send_all(self, channel_id: str, notices: Sequence[Notice]) -> None:
         channel, began_s = self._channels.get(channel_id), self._clock.monotonic()
         for notice in notices:
+            if notice.key in self._unmarked:
+                await self._mark(notice.key, self._unmarked[notice.key])
+                continue
             if channel is None:
                 log.warning("notify.channel_gone", extra={"notice": notice.key})
-                await self._outbox.done(notice.key, "given up: its channel is no longer in the fleet file")
+                await self._mark(notice.key, "given up: its channel is no longer in the fleet file")
                 continue
             rest = self._resting.get(channel_id)
             if rest is not None and rest.until > self._clock.now():
@@ -137,10 +145,19 @@ class Deliverer:
             log.error("notify.broken", extra={"channel": channel.name, "error": type(error).__name__})
             await self._did_not_send(channel, notice, type(error).__name__)
             return
-        await self._outbox.done(notice.key, receipt)
+        await self._mark(notice.key, receipt)
         log.info("notify.sent", extra={"notice": notice.key, "channel": channel.name})
         if self._resting.pop(channel.id, None) is not None:
             self._told(f"Messages get through to {channel.name} again", False)
+
+    async def _mark(self, key: str, receipt: str) -> None:
+        """It is done with. Where that cannot be written now, it is remembered: the next claim marks it, and sends nothing."""
+        try:
+            await self._outbox.done(key, receipt)
+        except OutOfReach:
+            self._unmarked[key] = receipt
+        else:
+            self._unmarked.pop(key, None)
 
     async def _did_not_send(self, channel: Channel, notice: Notice, why: str) -> None:
         rest = self._resting.get(channel.id)
@@ -149,7 +166,7 @@ class Deliverer:
         self._resting[channel.id] = _Rest(failures, until)
         is_over = (now - notice.at).total_seconds() > compose.GIVE_UP_AFTER_S
         if is_over:
-            await self._outbox.done(notice.key, f"given up after a day: {why}")
+            await self._mark(notice.key, f"given up after a day: {why}")
         else:
             await self._outbox.failed(notice.key, why, until)
         if failures == 1 or is_over:
