@@ -13,7 +13,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from playwright.async_api import Browser, async_playwright
-
 from tests.support.browser import _FLAGS, chromium_path
 from tests.support.fake_keeper import FakeKeeper, fake_keeper
 
