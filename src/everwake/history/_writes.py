@@ -88,23 +88,16 @@ def _looks(connection: sqlite3.Connection, rows: list[tuple[int, int]], hour: in
 
 
 def _lines(connection: sqlite3.Connection, names: Names, lines: Sequence[LogLine]) -> None:
-    connection.executemany(
-        sql.ADD_LINE,
-        [
-            (
-                to_us(line.at),
-                line.level.value,
-                names.service(connection, line.service) if line.service else None,
-                line.text,
-            )
-            for line in lines
-        ],
-    )
+    rows = []
+    for line in lines:
+        service = names.service(connection, clean(line.service)) if line.service else None
+        rows.append((to_us(line.at), line.level.value, service, clean(line.text[:LONGEST_LINE])))
+    connection.executemany(sql.ADD_LINE, rows)
 
 
 def _move(connection: sqlite3.Connection, names: Names, what: Move) -> None:
     move, standing = what.move, what.standing
-    service = names.service(connection, standing.service)
+    service = names.service(connection, clean(standing.service))
     row = connection.execute(sql.STATE, (service,)).fetchone()
     was = row[0] if row else None
     values = {

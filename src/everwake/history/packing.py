@@ -15,11 +15,43 @@ from typing import Any, NamedTuple
 from everwake.model import Action, Failure, FailureKind, Incident, Observation, Phase
 
 __all__ = [
-    "DAY_S", "EPOCH_S", "HOUR_MS", "MOST_STREAMS", "MOST_TENTHS", "NONE", "SLOTS", "SMALL", "Cell", "cell_bytes",
-    "cells", "clean", "day_of", "dump", "figures", "hour_of", "incident_actions", "key_of", "look_ms",
-    "observation_of", "pack_key", "pack_looks", "pack_value", "read_actions", "read_failure", "read_headers", "read_observation",
-    "read_phases", "read_slots", "stream_of", "time_of_key", "to_time", "to_us", "unpack_value", "write_failure",
-    "write_observation", "write_slots",
+    "DAY_S",
+    "EPOCH_S",
+    "HOUR_MS",
+    "LONGEST_S",
+    "MOST_STREAMS",
+    "NONE",
+    "SLOTS",
+    "SMALL",
+    "Cell",
+    "cell_bytes",
+    "cells",
+    "clean",
+    "day_of",
+    "dump",
+    "figures",
+    "hour_of",
+    "incident_actions",
+    "key_of",
+    "look_ms",
+    "observation_of",
+    "pack_key",
+    "pack_looks",
+    "pack_value",
+    "read_actions",
+    "read_failure",
+    "read_headers",
+    "read_observation",
+    "read_phases",
+    "read_slots",
+    "stream_of",
+    "time_of_key",
+    "to_time",
+    "to_us",
+    "unpack_value",
+    "write_failure",
+    "write_observation",
+    "write_slots",
 ]  # fmt: skip
 
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
@@ -34,7 +66,7 @@ _OURS = 1000  # stands for a failure of our own; above every HTTP status
 # The four numbers that need no third byte. Free: no status is below 100.
 _SMALL: dict[int | None, int] = {200: 0, None: 1, 503: 2, 404: 3}
 SMALL = {status: number << _TENTHS_BITS for status, number in _SMALL.items()}
-MOST_TENTHS = 1 << _TENTHS_BITS
+LONGEST_S = 209.0  # more is told as 209.7
 _LARGE: dict[int, int | None] = {number: status for status, number in _SMALL.items()}
 
 # --- looks ------------------------------------------------------------------------------------------------------------
@@ -81,8 +113,7 @@ def time_of_key(key: int) -> int:
 
 def pack_value(took_s: float, status: int | None, *, failed: bool, ours: bool = False) -> int:
     """Outcome, status and duration (up to 209 s) in at most four bytes."""
-    tenths = int(took_s * 10_000 + 0.5)
-    tenths = 0 if tenths < 0 else tenths if tenths <= _TENTHS_MASK else _TENTHS_MASK
+    tenths = min(int(min(max(0.0, took_s), 300.0) * 10_000 + 0.5), _TENTHS_MASK)
     number = _SMALL.get(status)
     if number is None:
         number = status if status is not None and 100 <= status <= 999 else 1

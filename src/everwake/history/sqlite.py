@@ -24,7 +24,7 @@ from everwake.history import _file, outbox, queries
 from everwake.history._conceal import conceal
 from everwake.history._lanes import MOST_LOOKS, FailedLook, Move, Stream
 from everwake.history._writer import Writer
-from everwake.history.packing import MOST_TENTHS, SMALL, clean, dump, look_ms, pack_value
+from everwake.history.packing import LONGEST_S, SMALL, clean, dump, look_ms, pack_value
 from everwake.model import Beat, BeatKind, Failure, FailureKind, Incident, LogLine, Observation, Transition
 from everwake.ports import Clock, Notice, Standing
 
@@ -122,11 +122,11 @@ class History:
             if look.failure is not None:
                 looks.append((stream, ms, self._failed_look(stream, ms, look, look.failure)))
                 continue
-            tenths, number = int(look.took_s * 10_000 + 0.5), small.get(look.status)
-            if number is None or not 0 <= tenths < MOST_TENTHS:
-                looks.append((stream, ms, pack_value(look.took_s, look.status, failed=False)))
+            took_s, number = look.took_s, small.get(look.status)
+            if number is None or not 0.0 <= took_s < LONGEST_S:
+                looks.append((stream, ms, pack_value(took_s, look.status, failed=False)))
             else:
-                looks.append((stream, ms, number | tenths))
+                looks.append((stream, ms, number | int(took_s * 10_000 + 0.5)))
             if count % SAMPLE == 1 and look.phases:
                 self._lanes.put("phases", (stream, ms, dump(dict(look.phases))))
         self._writer.nudge()
