@@ -12,7 +12,7 @@ from everwake.web.door import SPANS, Rollup, Uptime
 from everwake.web.sentence import sentence
 
 __all__ = [
-    "LETTERS", "NO_UPTIME", "diagnosis", "head", "incident", "json_bytes", "line", "observation", "rollup", "service", "when",
+    "LETTERS", "NO_UPTIME", "Head", "diagnosis", "incident", "json_bytes", "line", "observation", "rollup", "service", "when",
 ]  # fmt: skip
 
 NO_UPTIME: Uptime = dict.fromkeys(SPANS)
@@ -40,19 +40,40 @@ def when(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def head(name: str, monitoring: bool, trouble: Sequence[str], services: Sequence[ServiceView]) -> dict[str, Any]:
-    """A fleet without its services."""
-    state, counts = overall([one.state for one in services])
-    due = [one.next_check_at for one in services if one.next_check_at]
-    return {
-        "name": name,
-        "state": state.value,
-        "sentence": sentence([(one.title, one.state) for one in services], monitoring=monitoring),
-        "monitoring": monitoring,
-        "counts": counts,
-        "next_check_at": when(min(due, default=None)),
-        "trouble": list(trouble),
-    }
+class Head:
+    """A fleet without its services: `add` each of them, then `body`.
+
+    Only words and times are kept: holding on to thousands of views would cost the garbage collector a walk through all looks.
+    """
+
+    def __init__(self) -> None:
+        self._titles: list[str] = []
+        self._states: list[State] = []
+        self._next_at: datetime | None = None
+
+    def add(self, title: str, state: State, next_check_at: datetime | None) -> None:
+        """One service, in the order of the fleet file."""
+        self._titles.append(title)
+        self._states.append(state)
+        if next_check_at is not None and (self._next_at is None or next_check_at < self._next_at):
+            self._next_at = next_check_at
+
+    def body(self, name: str, monitoring: bool, trouble: Sequence[str]) -> dict[str, Any]:
+        """What the API says."""
+        state, counts = overall(self._states)
+        return {
+            "name": name,
+            "state": state.value,
+            "sentence": self.sentence(monitoring),
+            "monitoring": monitoring,
+            "counts": counts,
+            "next_check_at": when(self._next_at),
+            "trouble": list(trouble),
+        }
+
+    def sentence(self, monitoring: bool) -> str:
+        """How things stand, for people."""
+        return sentence(list(zip(self._titles, self._states, strict=True)), monitoring=monitoring)
 
 
 def service(view: ServiceView, uptime: Uptime | None = None) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from everwake.clock import SystemClock
 from everwake.fleet.schema import Keeper
 from everwake.model import Incident
 from everwake.ports import Clock
-from everwake.watch.view import ServiceView
 from everwake.web import answers, metrics, openapi, problems
-from everwake.web.api import Api, all_services
+from everwake.web.api import Api, each_service
 from everwake.web.auth import COOKIE, COOKIE_LASTS_S, Attempts, Doorkeeper, require_safe
 from everwake.web.badge import badge
 from everwake.web.door import HistoryUnavailable, KeeperDoor
@@ -26,7 +25,6 @@ from everwake.web.gate import BODY_LIMIT_BYTES, Gate, too_often
 from everwake.web.live import LINES, Hub
 from everwake.web.pages import Pages, percent, read_form, safe_next, spoken
 from everwake.web.problems import Problem
-from everwake.web.sentence import sentence
 from everwake.web.uptimes import Uptimes
 
 __all__ = ["create"]
@@ -122,42 +120,45 @@ class _Site:
 
     async def dashboard(self, request: Request) -> Response:
         """The page people look at. It says at once how things stand; everything else comes over the live events."""
-        views = await all_services(self._door)
+        head = answers.Head()
+        async for view in each_service(self._door):
+            head.add(view.title, view.state, None)
         signed_in = self._doorkeeper.asks and self._doorkeeper.is_signed_in(
             request.cookies.get(COOKIE, ""), self._clock.now()
         )
-        return self._page("dashboard.html", **self._standing(views), signed_in=signed_in)
-
-    def _standing(self, views: list[ServiceView]) -> dict[str, str]:
-        pairs = [(view.title, view.state) for view in views]
-        return {"name": self._door.name, "sentence": sentence(pairs, monitoring=self._door.monitoring)}
+        said = head.sentence(self._door.monitoring)
+        return self._page("dashboard.html", name=self._door.name, sentence=said, signed_in=signed_in)
 
     async def status(self, request: Request) -> Response:
         """The public page: titles, states, uptimes, incidents. No addresses, no evidence."""
-        views = await all_services(self._door)
-        titles, uptimes = {view.name: view.title for view in views}, self._uptimes()
-        return self._page(
-            "status.html",
-            **self._standing(views),
-            at=spoken(self._clock.now()),
-            services=[
+        head, titles, services, uptimes = answers.Head(), {}, [], self._uptimes()
+        async for view in each_service(self._door):
+            head.add(view.title, view.state, None)
+            titles[view.name] = view.title
+            services.append(
                 {
                     "title": view.title,
                     "state": view.state.value,
                     "since": spoken(view.since) if view.since else None,
                     "uptime": percent(uptimes.get(view.name, answers.NO_UPTIME)["90d"]),
                 }
-                for view in views
-            ],
-            incidents=[
-                {
-                    "title": titles[one.service],
-                    "opened_at": spoken(one.opened_at),
-                    "closed_at": spoken(one.closed_at) if one.closed_at else None,
-                }
-                for one in await self._last_incidents()
-                if one.service in titles
-            ],
+            )
+        incidents = [
+            {
+                "title": titles[one.service],
+                "opened_at": spoken(one.opened_at),
+                "closed_at": spoken(one.closed_at) if one.closed_at else None,
+            }
+            for one in await self._last_incidents()
+            if one.service in titles
+        ]
+        return self._page(
+            "status.html",
+            name=self._door.name,
+            sentence=head.sentence(self._door.monitoring),
+            at=spoken(self._clock.now()),
+            services=services,
+            incidents=incidents,
         )
 
     async def _last_incidents(self) -> list[Incident]:
@@ -252,16 +253,11 @@ class _Site:
 
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
-        scrape = metrics.Scrape(
-            version=self._version,
-            monitoring=self._door.monitoring,
-            services=await all_services(self._door),
-            uptimes=self._uptimes(),
-            numbers=self._door.numbers(),
-            incidents=dict(self._hub.incidents_opened),
-            readers=self._hub.readers,
-        )
-        text = await asyncio.to_thread(metrics.exposition, scrape)
+        uptimes = self._uptimes()
+        told = metrics.Exposition(self._door.numbers(), self._hub.incidents_opened)
+        async for view in each_service(self._door):
+            told.add(view, uptimes.get(view.name, {}))
+        text = told.text(version=self._version, monitoring=self._door.monitoring, readers=self._hub.readers)
         return Response(text, media_type=metrics.CONTENT_TYPE)
 
     async def badge(self, request: Request) -> Response:

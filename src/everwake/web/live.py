@@ -10,12 +10,12 @@ import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from everwake.model import Incident, LogLine
-from everwake.watch.view import ServiceView
+from everwake.model import Incident, LogLine, State
 from everwake.web import answers
 from everwake.web.door import KeeperDoor, Uptime
 from everwake.web.ring import Ring, encode
@@ -41,7 +41,7 @@ class Hub:
         self._ring = Ring(secrets.token_hex(4))
         self._awake, self._closed = False, False
         self._readers, self._left_at_s = 0, 0.0
-        self._cards: dict[str, tuple[ServiceView, bytes]] = {}
+        self._cards: dict[str, tuple[str, State, datetime | None, bytes]] = {}
         self._changed: dict[str, None] = {}
         self._told: dict[str, Incident] = {}
         self._head: dict[str, Any] = {}
@@ -167,7 +167,7 @@ class Hub:
             self._cards.pop(name, None)
             return None
         body = answers.json_bytes(answers.service(view, self._uptimes().get(name)))
-        self._cards[name] = (view, body)
+        self._cards[name] = (view.title, view.state, view.next_check_at, body)
         return body
 
     def _flush_lines(self, ring: Ring) -> None:
@@ -180,8 +180,10 @@ class Hub:
         ring.add("log", answers.json_bytes({"items": [answers.line(line) for line in said], "skipped": skipped}))
 
     def _flush_head(self, ring: Ring) -> None:
-        door = self._door
-        head = answers.head(door.name, door.monitoring, door.trouble, [view for view, _ in self._cards.values()])
+        door, told = self._door, answers.Head()
+        for title, state, next_check_at, _ in self._cards.values():
+            told.add(title, state, next_check_at)
+        head = told.body(door.name, door.monitoring, door.trouble)
         if head != self._head:
             self._head = head
             ring.add("fleet", answers.json_bytes(head))
@@ -200,7 +202,7 @@ class Hub:
         ring = self._ring
         if self._snapshot[0] != ring.id:
             # No await from here on, so that it tells exactly what stood at this event.
-            services = b",".join(body for _, body in self._cards.values())
+            services = b",".join(body for *_, body in self._cards.values())
             rest = answers.json_bytes(
                 {
                     **self._head,

@@ -251,6 +251,22 @@ async def test_a_silent_stream_is_kept_open_by_comments() -> None:
     assert pieces[2:] == [b": still here\n\n"] * 2
 
 
+async def test_a_reader_whose_line_takes_nothing_is_let_go_in_time() -> None:
+    hub = live.Hub(FakeDoor("chatbot"), dict)
+
+    async def send(message: object) -> None:
+        if hub.readers:  # from the first piece on
+            await asyncio.Event().wait()
+
+    async def receive() -> dict[str, str]:
+        await asyncio.Event().wait()
+        return {}
+
+    stream = live.EventStream(hub.events(""), send_within_s=0.01)
+    await asyncio.wait_for(stream({}, receive, send), 5)  # type: ignore[arg-type]
+    assert hub.readers == 0
+
+
 async def test_incidents_are_counted_when_they_open_and_only_then() -> None:
     hub = live.Hub(FakeDoor("chatbot"), dict)
     for told in (OPENED, replace(OPENED, flaps=1), replace(OPENED, closed_at=NOW), replace(OPENED, id="inc-2")):

@@ -133,5 +133,5 @@ async def test_ping_now_answers_with_what_the_keeper_saw() -> None:
         body = await scene.here.post("/api/v1/services/chatbot/check?wait=5")
         assert (body["observation"]["took_ms"], body["service"]["state"]) == (300.0, "up")
         text = (await scene.here.client.get("/metrics")).text
-        assert 'everwake_looks_total{service="chatbot"} 1.0' in text
-        assert "everwake_history_buffered_rows 3.0" in text
+        assert 'everwake_looks_total{service="chatbot"} 1\n' in text
+        assert "everwake_history_buffered_rows 3\n" in text
