@@ -6,7 +6,7 @@ It opens no socket and no file itself: looking, following, probing and recording
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -113,6 +113,7 @@ class Keeper:
         self._own_line = vantage.OwnLine()
         self._monitoring = monitoring
         self._book = incidents.Book()
+        self._depends_on = _depends_on(fleet)
         known = {standing.service: standing for standing in standings}
         still_open = {standing.incident.id for standing in known.values() if standing.incident}
         for service in fleet.services:
@@ -202,7 +203,7 @@ class Keeper:
 
     def reload(self, fleet: Fleet) -> None:
         """Take another description of the fleet. Who is in both keeps state, line and turn; nobody is looked at twice."""
-        self.fleet = fleet
+        self.fleet, self._depends_on = fleet, _depends_on(fleet)
         wanted = {service.name: service for service in fleet.services}
         for name in [name for name in self._kept if name not in wanted]:
             self._drop(self._kept.pop(name))
@@ -482,8 +483,7 @@ class Keeper:
     # --- what follows -------------------------------------------------------------------------------------------------
 
     def _moved(self, kept: _Kept, move: Transition, seen: Observation | None) -> None:
-        depends_on = {name: other.service.depends_on for name, other in self._kept.items()}
-        self._book, changed = incidents.follow(self._book, move, seen, depends_on)
+        self._book, changed = incidents.follow(self._book, move, seen, self._depends_on)
         self._say(words.of_move(kept.service, move))
         for incident in changed:
             if incident.service != move.service:
@@ -558,6 +558,10 @@ class Keeper:
             for kept in self._kept.values():
                 if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
                     self._tell(kept, State.UNKNOWN, "our own line")
+
+
+def _depends_on(fleet: Fleet) -> Mapping[str, tuple[str, ...]]:
+    return {service.name: service.depends_on for service in fleet.services}
 
 
 def _shown(seen: Observation, now: State) -> State:
