@@ -83,5 +83,7 @@ async def test_cards_far_down_are_drawn_when_they_come_near_the_screen(open_page
         assert await last.locator("svg").count() == 0
         await last.scroll_into_view_if_needed()
         await expect(last.locator("svg.strip")).to_be_visible()
+        await last.scroll_into_view_if_needed()
+        await expect(last).to_be_in_viewport()
         keeper.set("service-0999", latency_ms=77.0)
         await expect(last).to_contain_text("77 ms")
