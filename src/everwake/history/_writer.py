@@ -92,7 +92,7 @@ class Writer:
         self._seen_wall, self._seen_s = clock.now(), clock.monotonic()
         # What a rollback brings back.
         self._before: tuple[int | None, datetime, float] = (self._run_id, self._seen_wall, self._seen_s)
-        self._upkeep_s = clock.monotonic()
+        self._upkeep_s = self._looked_at_file_s = clock.monotonic()
         self._synchronous = ""
         self._why: str | None = None
         self._aside: str | None = None
@@ -118,7 +118,7 @@ class Writer:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._last_tries = max(1, int(wait_s / LAST_PAUSE_S))
+        self._last_tries = max(1, int(wait_s / (_file.BUSY_S + LAST_PAUSE_S)))
         self._halt.set()
         self.nudge(urgent=True)
         thread.join(wait_s + _file.BUSY_S + LONGEST_PAUSE_S)
@@ -211,11 +211,11 @@ class Writer:
         errands = [self._errands.popleft() for _ in range(len(self._errands))]
         try:
             connection = self._opened()
+            self._look_at_file()
             self._drain(connection)
-            if abs(self._clock.monotonic() - self._seen_s) >= PRESENCE_S or self._halt.is_set():
-                self._look_at_file()
-                self._be_there(connection)
+            self._be_there(connection)
             self._recovered()
+            self._drain(connection)
             for errand in errands:
                 self._run(connection, errand)
             if not self._halt.is_set():
@@ -266,6 +266,10 @@ class Writer:
 
     def _look_at_file(self) -> None:
         """Somebody may have moved or deleted it: what is written then goes nowhere (Windows does not allow it)."""
+        now_s = self._clock.monotonic()
+        if now_s - self._looked_at_file_s < PRESENCE_S and not self._halt.is_set():
+            return
+        self._looked_at_file_s = now_s
         if _file.identity(self._path) != self._identity:
             log.error("history.file_gone", extra={"file": self._path.name})
             self._let_go()
@@ -347,13 +351,12 @@ class Writer:
         if not batch.number:
             self._numbered += 1
             batch.number = self._numbered
-        now = self._clock.now()
+        now, self._began_s = now_and_s = self._clock.now(), self._clock.monotonic()
         hour = look_ms(now) // HOUR_MS
-        self._began_s = self._clock.monotonic()
         self._begin(connection, is_durable=bool(batch.moves))
         try:
             ids = write(connection, self._names, batch, hour=hour)
-            self._mark_seen(connection, now, batch.number)
+            self._mark_seen(connection, now_and_s, batch.number)
             connection.execute("COMMIT")
         except BaseException:
             self._undo(connection)
@@ -402,17 +405,22 @@ class Writer:
         self._seen_wall, self._seen_s = to_time(now_us), self._clock.monotonic()
 
     def _be_there(self, connection: sqlite3.Connection) -> None:
+        if self._clock.monotonic() - self._seen_s < PRESENCE_S and not self._halt.is_set():
+            return
         self._begin(connection, is_durable=False)
         try:
-            self._mark_seen(connection, self._clock.now(), self._numbered)
+            self._mark_seen(connection, (self._clock.now(), self._clock.monotonic()), self._numbered)
             connection.execute("COMMIT")
         except BaseException:
             self._undo(connection)
             raise
 
-    def _mark_seen(self, connection: sqlite3.Connection, now: datetime, applied: int) -> None:
-        """Say that the keeper is there. Wall time that went by without monotonic time was slept through, or never was."""
-        now_s = self._clock.monotonic()
+    def _mark_seen(self, connection: sqlite3.Connection, now_and_s: tuple[datetime, float], applied: int) -> None:
+        """Say that the keeper is there. Wall time that went by without monotonic time was slept through, or never was.
+
+        now_and_s: both clocks, read at one moment, so that a write that takes long is not taken for sleep.
+        """
+        now, now_s = now_and_s
         slept_s = (now - self._seen_wall).total_seconds() - (now_s - self._seen_s)
         self._seen_wall, self._seen_s = now, now_s
         values = {"now_us": to_us(now), "applied": applied, "id": self._run_id}
