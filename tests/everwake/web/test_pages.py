@@ -206,3 +206,22 @@ def test_the_strip_never_tells_of_more_than_it_saw() -> None:
     assert told["states"] == "ugwadp?"
     assert told["ago_s"] == [86_400 * n for n in range(len(states) - 1, -1, -1)]
     assert told["ms"] == [1, None, 1, None, 1, None, 1]
+
+
+async def test_the_manual_names_every_metric_problem_and_address() -> None:
+    from pathlib import Path
+
+    import everwake.web
+    from everwake.web import openapi
+
+    manual = (Path(__file__).parents[3] / "docs/keeper-api.md").read_text(encoding="utf-8")
+    async with site("chatbot") as here:
+        families = {family.name for family in text_string_to_metric_families((await here.client.get("/metrics")).text)}
+        assert {name for name in families if name not in manual} == set()
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(everwake.web.__file__).parent.glob("*.py"))
+    problems = set(re.findall(r'Problem\(\s*\d{3}, "(\w+)"', code))
+    assert len(problems) > 10
+    assert {name for name in problems if f"`{name}`" not in manual} == set()
+    paths = {path.replace("{name}.svg", "{service}.svg") for path in openapi.document("test")["paths"]}
+    short = {path for path in paths if f"`{path}" not in manual and f" {path}" not in manual}
+    assert short <= {"/api/v1/monitoring/stop", "/api/v1/incidents/{incident}"}, "written as a tail of its neighbour"
