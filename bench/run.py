@@ -30,6 +30,12 @@ PACKAGES = (
     "aiohttp",
 )
 LONGEST_S = 1800
+HEAD = """\
+# Results
+
+What the scripts here printed, each beside its floor or a peer in the same run. Ratios count; absolute figures are the machine's.
+`make bench` runs them in short; `python bench/run.py --full --write` makes this file anew.
+"""
 
 
 def benchmarks() -> dict[str, Path]:
@@ -54,18 +60,32 @@ def machine() -> str:
     )
 
 
+def today() -> str:
+    """The day, for the record."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def written() -> dict[str, str]:
+    """The sections that RESULTS.md holds already, by name."""
+    if not RESULTS.exists():
+        return {}
+    _, *found = RESULTS.read_text().split("\n## ")
+    return {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in found}
+
+
 def main() -> int:
     """Run, show as it goes, then write."""
     known = benchmarks()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
-    parser.add_argument("--full", action="store_true", help="the full sizes and all rounds; also writes RESULTS.md")
+    parser.add_argument("--full", action="store_true", help="the full sizes and all rounds")
+    parser.add_argument("--write", action="store_true", help="write what came out to RESULTS.md")
     options = parser.parse_args()
     unknown = set(options.only) - set(known)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
 
-    sections, failed = [], []
+    sections, failed = written(), []
     for name in options.only or known:
         print(f"\n== {name}: {first_line(known[name])}", flush=True)
         command = [sys.executable, str(known[name]), *([] if options.full else ["--quick"])]
@@ -77,14 +97,13 @@ def main() -> int:
             lines.append(line)
         if process.wait(LONGEST_S) != 0:
             failed.append(name)
-        sections.append(f"## {name}\n\n{first_line(known[name])}\n\n```text\n{''.join(lines).strip()}\n```\n")
-    if options.full and not options.only and not failed:
-        today = datetime.datetime.now(datetime.UTC).date()
-        head = (
-            f"# Results\n\nMade by `python bench/run.py --full` on {today}: {machine()}\n"
-            "Ratios count; absolute figures are this machine's.\n"
+        how = "python bench/" + known[name].name + ("" if options.full else " --quick")
+        sections[name] = (
+            f"## {name}\n\n{first_line(known[name])}\n`{how}`, {today()}: {machine()}\n\n"
+            f"```text\n{''.join(lines).strip()}\n```\n"
         )
-        RESULTS.write_text("\n".join([head, *sections]))
+    if options.write:
+        RESULTS.write_text("\n".join([HEAD, *(sections[name] for name in sorted(sections))]))
         print(f"\nwritten: {RESULTS.relative_to(HERE.parent)}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
