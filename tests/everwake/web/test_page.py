@@ -107,6 +107,8 @@ async def test_the_incident_is_told_as_a_story_and_stays_as_one_that_was(
     panel = page.get_by_role("region", name="Incidents")
     await expect(panel).to_contain_text("1 open")
     await expect(panel.get_by_role("listitem")).to_have_text([re.compile("http: answered 502"), "bad_env_var"])
+    keeper.set("chatbot", state=State.UP, incident=incident.id)
+    await expect(panel).to_contain_text("up again; it is over when that lasts")
     keeper.heal(incident)
     await expect(panel).to_contain_text("None is open.")
     await expect(panel).to_contain_text(re.compile(r"Chatbot, 1 min 4\d s · bad_env_var"))

@@ -7,6 +7,7 @@ import { share, took } from "./words.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HOUR_MS = 3_600_000;
 const DAYS = 90;
+const HOUR = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
 /** How an hour stood: by its share of time up. */
@@ -102,7 +103,7 @@ export async function latencies(root, hours) {
         line("95 % within", colour("--sun"), 1),
       ],
       scales: { y: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
-      axes: [{ ...axis(), values: (_, at) => at.map((s) => DAY.format(s * 1000)) }, { ...axis(), size: 62, values: (_, values) => values.map(took) }],
+      axes: [{ ...axis(), values: (_, at, axisIndex, space, step_s) => at.map((s) => (step_s < 86_400 ? HOUR : DAY).format(s * 1000)) }, { ...axis(), size: 62, values: (_, values) => values.map(took) }],
     },
     [known.map(({ at }) => Date.parse(at) / 1000), known.map(({ p50_ms }) => p50_ms), known.map(({ p95_ms }) => p95_ms)],
     root,

@@ -45,7 +45,7 @@ function draw() {
   Object.assign(due, { all: false, head: false, incidents: false, services: new Set(), lines: [], skipped: 0 });
   if (all) activity.replace(fleet.lines);
   else if (lines.length) activity.add(lines, skipped);
-  if (all || incidents) stories.draw([...fleet.incidents.values()], titleOf, server.now());
+  if (all || incidents) stories.draw([...fleet.incidents.values()], fleet.services, server.now());
   if (!all) for (const name of services) cards.update(fleet.services.get(name));
   if (all || due.place) place(all);
   if (all || head) drawHead();
@@ -79,8 +79,6 @@ function empty() {
   const example = node("pre", "", '[[service]]\nname = "chatbot"\nurl = "https://chatbot.example.com"');
   return node("div", "panel", node("h2", "", "Nothing to watch yet"), text, example);
 }
-
-const titleOf = (name) => fleet.services.get(name)?.title ?? name;
 
 function drawHead() {
   const { name, sentence, state, monitoring, counts } = fleet.head;
@@ -194,6 +192,7 @@ function heard(event, data) {
   if (change.service) {
     due.services.add(change.service);
     due.place ||= before !== data.state;
+    due.incidents ||= before !== data.state && Boolean(data.incident);
   }
   if (change.lines) {
     due.lines.push(...change.lines);

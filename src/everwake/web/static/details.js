@@ -148,7 +148,7 @@ export class Details {
       made.push(part("90 days by the hour", hoursGrid(hours, now), legend), part("How fast it answers", chart));
     } else if (hours) made.push(part("90 days by the hour", node("p", "dim", "No whole hour is known yet.")));
     if (incidents) {
-      const told = incidents.map((incident) => story(incident, moment(incident.opened_at, now), now));
+      const told = incidents.map((incident) => story(incident, moment(incident.opened_at, now), now, service.state));
       made.push(part("Incidents", ...(told.length ? told : [node("p", "dim", "None.")])));
     }
     if (looks) {

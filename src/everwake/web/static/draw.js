@@ -68,26 +68,24 @@ export function newLine() {
   return node;
 }
 
-/** latencies_ms: oldest first, null where there was no answer: the line has a gap there. */
+/** latencies_ms: oldest first, null where there was no answer: the line has a gap there. Each stands above its bar of the strip. */
 export function drawLine(node, latencies_ms) {
-  const most = Math.max(...latencies_ms.map((ms) => ms ?? 0), 1) * 1.15;
-  const step = 100 / Math.max(1, latencies_ms.length - 1);
+  const shown = latencies_ms.slice(-SLOTS);
+  const most = Math.max(...shown.map((ms) => ms ?? 0), 1) * 1.15;
+  const x = (n) => (((SLOTS - shown.length + n + 0.5) / SLOTS) * 100).toFixed(2);
   let line = "";
   let area = "";
   let from = null;
-  const close = (x) => {
-    if (from !== null) area += `L${x} 30L${from} 30z`;
-    from = null;
-  };
-  latencies_ms.forEach((ms, n) => {
-    const x = +(n * step).toFixed(2);
-    if (ms === null) return close(+((n - 1) * step).toFixed(2));
-    const point = `${x} ${(30 - (ms / most) * 28).toFixed(1)}`;
-    line += `${from === null ? "M" : "L"}${point}`;
-    area += `${from === null ? "M" : "L"}${point}`;
-    from ??= x;
+  shown.forEach((ms, n) => {
+    if (ms === null) return;
+    const begins = n === 0 || shown[n - 1] === null;
+    const ends = n === shown.length - 1 || shown[n + 1] === null;
+    const point = `${begins ? "M" : "L"}${x(n)} ${(30 - (ms / most) * 28).toFixed(1)}`;
+    if (begins) from = n;
+    line += begins && ends ? `${point}h.4` : point; // one alone is a dot
+    area += point;
+    if (ends) area += `L${x(n)} 30L${x(from)} 30z`;
   });
-  close(+((latencies_ms.length - 1) * step).toFixed(2));
   path(node, "area", area);
   path(node, "line", line);
 }

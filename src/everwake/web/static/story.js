@@ -8,8 +8,8 @@ import { moment, span, whatFailed } from "./words.js";
 const SHOWN = 4;
 const PAST = 5;
 
-/** The steps of one incident: [{at, kind, text, strong}]. at: null where only the order is known. Pure. */
-export function steps({ opened_at, closed_at, cause, first, flaps, actions, proof, diagnosis, parent }) {
+/** The steps of one incident: [{at, kind, text, strong}]. at: null where only the order is known. state: of the service now. Pure. */
+export function steps({ opened_at, closed_at, cause, first, flaps, actions, proof, diagnosis, parent }, state) {
   const story = [];
   const add = (at, kind, text, strong = "") => story.push({ at, kind, text, strong });
   if (first?.failure) {
@@ -23,14 +23,15 @@ export function steps({ opened_at, closed_at, cause, first, flaps, actions, proo
   if (flaps) add(null, "waking", `came back and fell again ${flaps === 1 ? "once" : `${flaps} times`}`);
   for (const { at, remedy, step, outcome } of actions) add(at, "waking", ` · ${step}: ${outcome}`, remedy);
   if (closed_at) add(closed_at, "up", proof?.proved ? "back, and proved" : "back");
+  else if (state === "up") add(null, "up", "up again; it is over when that lasts");
   return story;
 }
 
-export function story(incident, title, now) {
+export function story(incident, title, now, state) {
   const open = !incident.closed_at;
   const lasted = span((open ? now : Date.parse(incident.closed_at)) - Date.parse(incident.opened_at));
   const list = node("ol", "story");
-  for (const { at, kind, text, strong } of steps(incident)) {
+  for (const { at, kind, text, strong } of steps(incident, state)) {
     const item = node("li", "");
     item.dataset.state = kind;
     if (at) {
@@ -53,13 +54,14 @@ export class Stories {
     this.past = [];
   }
 
-  /** open: incidents, oldest first.   titleOf(name): how a service is called. */
-  draw(open, titleOf, now) {
+  /** open: incidents, oldest first.   services: by name. */
+  draw(open, services, now) {
+    const titleOf = (name) => services.get(name)?.title ?? name;
     const newest = [...open].reverse();
     // What follows from another incident is told there, in a line.
     const own = newest.filter(({ parent }) => !parent || !open.some(({ id }) => id === parent));
     const made = own.slice(0, SHOWN).map((incident) => {
-      const told = story(incident, titleOf(incident.service), now);
+      const told = story(incident, titleOf(incident.service), now, services.get(incident.service)?.state);
       const also = newest.filter(({ parent }) => parent === incident.id).map(({ service }) => titleOf(service));
       if (also.length) told.append(node("p", "dim", `Because of it: ${also.slice(0, 6).join(", ")}${also.length > 6 ? " and others" : ""}.`));
       return told;
