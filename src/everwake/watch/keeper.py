@@ -5,7 +5,6 @@ It opens no socket and no file itself: looking, following, probing and recording
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,7 +32,6 @@ __all__ = ["Eyes", "Keeper"]
 
 log = logging.getLogger(__name__)
 
-STRIP = 60
 LOOKS_AT_ONCE = 2_000
 HOUSEKEEPING_S = 1.0
 PRIMARY = "http"
@@ -60,7 +58,7 @@ class _Kept:
     service: Service
     policy: state.Policy
     watch: state.Watch
-    strip: deque[view.Seen] = field(default_factory=lambda: deque(maxlen=STRIP))
+    strip: view.Strip = field(default_factory=view.Strip)
     last: Observation | None = None
     heart: view.Heart | None = None
     looking: set[str] = field(default_factory=set)
@@ -140,7 +138,8 @@ class Keeper:
 
     async def _until_due(self) -> None:
         now_s = self._clock.monotonic()
-        next_s = self._schedule.next_s
+        # With as many looks under way as there may be, the end of one is waited for, not the next one's turn.
+        next_s = self._schedule.next_s if self._running_looks < LOOKS_AT_ONCE else None
         until_s = now_s + HOUSEKEEPING_S if next_s is None else min(next_s, now_s + HOUSEKEEPING_S)
         cancel = self._clock.call_at(until_s, self._wake.set)
         try:
@@ -152,7 +151,7 @@ class Keeper:
     def _tick(self) -> None:
         now_s = self._clock.monotonic()
         self._notice_jump(now_s)
-        for key, due_s in self._schedule.due(now_s):
+        for key, due_s in self._schedule.due(now_s, max(0, LOOKS_AT_ONCE - self._running_looks)):
             name, _, check = key.partition("\0")
             self._look_soon(self._kept[name], check, now_s - due_s)
         self._pass_time()
@@ -271,7 +270,7 @@ class Keeper:
             checking=PRIMARY in kept.looking,
             heartbeat=kept.heart,
             incident=entry.incident.id if entry else None,
-            strip=tuple(kept.strip),
+            strip=kept.strip.looks(),
         )
 
     def _wall_time(self, at_s: float | None) -> datetime | None:
@@ -363,7 +362,7 @@ class Keeper:
             kept.again.add(check)
             return
         if self._running_looks >= LOOKS_AT_ONCE:
-            self._schedule.plan(f"{kept.service.name}\0{check}", self._clock.monotonic() + 0.1)
+            self._schedule.plan(f"{kept.service.name}\0{check}", self._clock.monotonic())
             return
         self._schedule.cancel(f"{kept.service.name}\0{check}")
         kept.looking.add(check)
@@ -378,6 +377,8 @@ class Keeper:
         finally:
             kept.looking.discard(check)
             self._running_looks -= 1
+            if self._running_looks == LOOKS_AT_ONCE - 1:
+                self._wake.set()
         if self._kept.get(service.name) is not kept:
             return
         if late_s > 0:
@@ -415,7 +416,7 @@ class Keeper:
         if seen.check == PRIMARY:
             kept.last = seen
             ms = None if seen.status is None else seen.took_s * 1000
-            kept.strip.append(view.Seen(seen.at, _shown(seen, kept.watch.state), ms))
+            kept.strip.add(seen.at, _shown(seen, kept.watch.state), ms)
             waiters, kept.waiters = kept.waiters, []
             for waiter in waiters:
                 if not waiter.done():

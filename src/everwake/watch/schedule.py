@@ -7,7 +7,9 @@ restart of the keeper does not move anybody's look.
 
 import heapq
 import math
+import sys
 import zlib
+from itertools import islice
 
 __all__ = ["GRID_S", "Schedule", "next_on_grid"]
 
@@ -62,12 +64,14 @@ class Schedule:
             del self._slots[heapq.heappop(self._order)]
         return self._order[0] * GRID_S if self._order else None
 
-    def due(self, now_s: float) -> list[tuple[str, float]]:
-        """Take out everything that is due by now: (key, when it was due), the longest due first."""
+    def due(self, now_s: float, most: int = sys.maxsize) -> list[tuple[str, float]]:
+        """Take out what is due by now, at most `most` keys: (key, when it was due), the longest due first."""
         taken: list[tuple[str, float]] = []
-        while (next_s := self.next_s) is not None and next_s <= now_s + 1e-9:
-            slot = heapq.heappop(self._order)
-            for key in self._slots.pop(slot):
-                del self._where[key]
+        while len(taken) < most and (next_s := self.next_s) is not None and next_s <= now_s + 1e-9:
+            slot = self._order[0]
+            waiting = self._slots[slot]
+            # What is left stays in its slot, and is known to be late by as much as it is.
+            for key in list(islice(waiting, most - len(taken))):
+                del waiting[key], self._where[key]
                 taken.append((key, slot * GRID_S))
         return taken

@@ -1,13 +1,14 @@
 """What people are shown of a fleet: frozen, made on demand, in the words of the API. Pure."""
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from everwake.model import Failure, State
 
-__all__ = ["FleetView", "Heart", "Seen", "ServiceView", "overall"]
+__all__ = ["FleetView", "Heart", "Seen", "ServiceView", "Strip", "overall"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,44 @@ class Seen:
     at: datetime
     state: State
     ms: float | None
+
+
+_STATES = tuple(State)
+_NO_ANSWER = -1.0
+
+
+class Strip:
+    """The last looks of one service in 13 bytes each: as objects they were most of a keeper of 10,000 services."""
+
+    __slots__ = ("_at", "_ms", "_next", "_states")
+    LONGEST = 60
+
+    def __init__(self) -> None:
+        self._at, self._ms, self._states = array("d"), array("f"), bytearray()
+        self._next = 0
+
+    def add(self, at: datetime, state: State, ms: float | None) -> None:
+        """Remember one look; the oldest goes when there are `LONGEST`."""
+        look = at.timestamp(), _NO_ANSWER if ms is None else ms, _STATES.index(state)
+        if len(self._at) < self.LONGEST:
+            self._at.append(look[0])
+            self._ms.append(look[1])
+            self._states.append(look[2])
+            return
+        self._at[self._next], self._ms[self._next], self._states[self._next] = look
+        self._next = (self._next + 1) % self.LONGEST
+
+    def looks(self) -> tuple[Seen, ...]:
+        """What is remembered, oldest first."""
+        order = [*range(self._next, len(self._at)), *range(self._next)]
+        return tuple(
+            Seen(
+                datetime.fromtimestamp(self._at[n], UTC),
+                _STATES[self._states[n]],
+                None if self._ms[n] < 0 else round(self._ms[n], 1),
+            )
+            for n in order
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
