@@ -192,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    rounds, count = (2, 100_000) if quick else (5, 400_000)
+    rounds, count = (2, 200_000) if quick else (5, 400_000)
     seen = looks(count, every_s=60.0)
     wrote, bare, each = [], [], []
     for _ in range(rounds):

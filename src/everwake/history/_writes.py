@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 from everwake.history import statements as sql
 from everwake.history._lanes import Batch, Move, Stream
@@ -80,7 +81,10 @@ def write(connection: sqlite3.Connection, names: Names, batch: Batch, *, hour: i
 def _looks(connection: sqlite3.Connection, rows: list[tuple[int, int]], hour: int) -> None:
     if not rows:
         return
-    connection.executemany(sql.ADD_LOOK, rows)
+    whole = len(rows) - len(rows) % sql.TOGETHER
+    for start in range(0, whole, sql.TOGETHER):
+        connection.execute(sql.ADD_LOOKS, [*chain.from_iterable(rows[start : start + sql.TOGETHER])])
+    connection.executemany(sql.ADD_LOOK, rows[whole:])
     earliest = hour_of(rows[0][0])
     if earliest < hour:
         # Late, or the clock went back: that hour is rolled up once more.

@@ -270,7 +270,7 @@ def _rollup(at: datetime, cell: tuple[int, ...]) -> Rollup:
 def _hours(
     connection: sqlite3.Connection, stream: int, first: int, last: int, tail: Mapping[int, tuple[Cell, Sketch]]
 ) -> tuple[Rollup, ...]:
-    hour_ = timedelta(hours=1)
+    hour_, new = timedelta(hours=1), tuple.__new__
     answer: list[Rollup] = []
     span = day_key(stream, first // SLOTS), day_key(stream, last // SLOTS)
     for key, data in connection.execute(sql.ROLLED_HOURS, span):
@@ -280,7 +280,14 @@ def _hours(
             first <= begin and begin + SLOTS <= last + 1 and not any(begin <= hour < begin + SLOTS for hour in tail)
         )
         for slot, cell in enumerate(figures(data)):
-            if cell[0] and (is_whole or (first <= begin + slot <= last and begin + slot not in tail)):
+            looks, failed, up, p50, p95, p99, most = cell
+            if not looks or not (is_whole or (first <= begin + slot <= last and begin + slot not in tail)):
+                continue
+            if up != NONE and p50 != NONE:
+                # 2,160 times for 90 days: a tuple made straight away is half the time of a call.
+                told = (midnight + _HOURS[slot], looks, failed, up / 1e9, p50 / 10, p95 / 10, p99 / 10, most / 10)
+                answer.append(new(Rollup, told))
+            else:
                 answer.append(_rollup(midnight + _HOURS[slot], cell))
     answer += [
         _rollup(EPOCH + hour * hour_, cell)

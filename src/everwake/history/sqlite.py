@@ -39,6 +39,7 @@ LONGEST_EXCERPT, LONGEST_DETAIL = 2_000, 300
 MOST_HEADERS, LONGEST_HEADER = 60, 500
 SAMPLE = 60  # of this many good looks one keeps its phases
 HEART = "heartbeat"
+ENOUGH = 5_000  # looks that are worth a commit of their own
 
 
 class History:
@@ -129,7 +130,7 @@ class History:
                 looks.append((stream, ms, number | int(took_s * 10_000 + 0.5)))
             if count % SAMPLE == 1 and look.phases:
                 self._lanes.put("phases", (stream, ms, dump(dict(look.phases))))
-        self._writer.nudge()
+        self._writer.nudge(urgent=len(looks) >= ENOUGH)
 
     def _failed_look(self, stream: Stream, ms: int, look: Observation, failure: Failure) -> int:
         value = pack_value(look.took_s, look.status, failed=True, ours=failure.kind is FailureKind.INTERNAL)
