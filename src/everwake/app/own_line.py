@@ -23,6 +23,7 @@ PROBE_S = 2.5
 HOSTS_MOST = 4
 RECENT_S = 30.0
 JUMP_S = 5.0
+TICK_S = 0.5
 # Addresses for documentation (RFC 5737, RFC 3849): a machine with a default route has one to them; nothing is sent.
 _SOMEWHERE = ("192.0.2.1", "2001:db8::1")
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
@@ -49,8 +50,10 @@ class OwnLineProbe:
         self._last = self._moment()
         self._jump_s, self._slept_s, self._moved_at_s = 0.0, 0.0, float("-inf")
 
-    def tick(self) -> None:
-        """Compare the clocks: what happened between two ticks is told by `probe` for the next half minute."""
+    def tick(self, *, now: bool = False) -> None:
+        """Compare the clocks, twice a second at most: what happened is told by `probe` for the next half minute."""
+        if not now and self._clock.monotonic() - self._last.mono_s < TICK_S:
+            return
         last, self._last = self._last, self._moment()
         passed_s = self._last.mono_s - last.mono_s
         slept_s = self._last.boot_s - last.boot_s - passed_s
@@ -60,7 +63,7 @@ class OwnLineProbe:
 
     async def probe(self) -> Probe:
         """Look at ourselves; ends within 3 s. A fleet that is all on this machine never speaks against it."""
-        self.tick()
+        self.tick(now=True)
         hosts = sorted({host for service in self.fleet.services if not _is_here(host := _host(service.url))})
         if not hosts:
             return Probe()

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = 2_000
 HOUSEKEEPING_S = 1.0
+NOTABLY_LATE_S = 0.005
 PRIMARY = "http"
 
 
@@ -56,6 +57,7 @@ class _Kept:
     """What changes about one service while it is kept."""
 
     service: Service
+    host: str
     policy: state.Policy
     watch: state.Watch
     strip: view.Strip = field(default_factory=view.Strip)
@@ -66,6 +68,10 @@ class _Kept:
     patience_s: float | None = None
     line: asyncio.Task[None] | None = None
     waiters: list[asyncio.Future[Observation]] = field(default_factory=list)
+
+
+def _host(service: Service) -> str:
+    return urlsplit(service.url).hostname or service.name
 
 
 def _policy(service: Service) -> state.Policy:
@@ -281,7 +287,7 @@ class Keeper:
     # --- services coming and going ------------------------------------------------------------------------------------
 
     def _adopt(self, service: Service, standing: Standing | None, still_open: Collection[str] = ()) -> _Kept:
-        kept = _Kept(service=service, policy=_policy(service), watch=_watch(standing))
+        kept = _Kept(service=service, host=_host(service), policy=_policy(service), watch=_watch(standing))
         if standing is not None:
             kept.last = standing.last
             self._book = incidents.resume(self._book, standing, still_open, self._clock.now())
@@ -291,7 +297,7 @@ class Keeper:
         return kept
 
     def _change(self, kept: _Kept, service: Service) -> None:
-        old, kept.service, kept.policy = kept.service, service, _policy(service)
+        old, kept.service, kept.host, kept.policy = kept.service, service, _host(service), _policy(service)
         for check in self._checks(old):
             self._schedule.cancel(f"{old.name}\0{check}")
         if (old.url, old.heartbeat, old.heartbeat_every_s) != (
@@ -381,7 +387,7 @@ class Keeper:
                 self._wake.set()
         if self._kept.get(service.name) is not kept:
             return
-        if late_s > 0:
+        if late_s > NOTABLY_LATE_S:
             seen = replace(seen, late_s=late_s)
         self._saw(kept, check, seen)
         if check in kept.again:
@@ -391,8 +397,7 @@ class Keeper:
     def _saw(self, kept: _Kept, check: str, seen: Observation) -> None:
         self._recorder.looked((seen,))
         now_s = self._clock.monotonic()
-        host = urlsplit(kept.service.url).hostname or kept.service.name
-        if self._own_line.saw(seen, host, now_s) and self._tasks is not None:
+        if self._own_line.saw(seen, kept.host, now_s) and self._tasks is not None:
             self._tasks.create_task(self._look_at_ourselves())
         if not self._monitoring:
             self._show(kept, seen)
