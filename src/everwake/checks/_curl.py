@@ -18,7 +18,7 @@ from everwake.model import Failure, FailureKind, Phase
 __all__ = ["Looker"]
 
 WAITING_MOST: Final = 50_000
-POOL_MOST: Final = 64
+POOL_MOST: Final = 512  # 5.5 KB each; making one costs as much as a third of a look
 SWEEP_S: Final = 0.2
 
 
@@ -80,7 +80,12 @@ class Looker:
     async def ask(self, url: str, manner: Manner, timeout_s: float) -> Answer:
         """Ask and wait for the answer. Cancelling it ends the transfer."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        cancel = self.start(url, manner, timeout_s, future.set_result)
+
+        def done(answer: Answer) -> None:
+            if not future.done():  # between being cancelled and hearing of it the answer may still come
+                future.set_result(answer)
+
+        cancel = self.start(url, manner, timeout_s, done)
         try:
             return await future
         except asyncio.CancelledError:
