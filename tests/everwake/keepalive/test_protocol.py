@@ -28,7 +28,11 @@ from everwake.keepalive.protocol import (
 MOMENTS = st.floats(min_value=0, max_value=4e9)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+        | st.fixed_dictionaries({"type": st.sampled_from(["ping", "pong", "pang"])}, optional={"seq": inner})
+    ),
     max_leaves=12,
 )
 
@@ -69,6 +73,17 @@ def test_both_sides_understand_what_both_sides_send(seq: int, at: float) -> None
 @given(data=st.text() | st.binary() | JSON.map(json.dumps))
 def test_no_message_is_fatal(data: str | bytes) -> None:
     assert isinstance(parse(data), Message)
+
+
+@given(text=st.sampled_from(["", " ", "\n\t\r", "\u00a0", "x", ",", "{}"]), found=JSON, after=st.booleans())
+def test_what_json_takes_is_taken_and_nothing_more(text: str, found: object, after: bool) -> None:
+    data = json.dumps(found) + text if after else text + json.dumps(found)
+    try:
+        read = json.loads(data)
+    except ValueError:
+        read = None
+    is_ours = isinstance(read, dict) and read.get("type") in ("ping", "pong")
+    assert (parse(data).kind in (Kind.PING, Kind.PONG)) == is_ours
 
 
 @given(found=JSON)
