@@ -52,3 +52,17 @@ def test_whatever_was_planned_is_due_once_in_order_and_never_early(
     assert all(at > now_s - GRID_S for at in left.values())
     assert len(schedule) == len(left)
     assert (schedule.next_s is None) == (not left)
+
+
+@given(st.dictionaries(NAMES, st.floats(0, 50), max_size=40), st.integers(0, 15))
+def test_what_is_too_much_at_once_stays_due_since_when_it_was(plans: dict[str, float], most: int) -> None:
+    at_once, by_and_by = Schedule(), Schedule()
+    for key, at_s in plans.items():
+        at_once.plan(key, at_s)
+        by_and_by.plan(key, at_s)
+    taken: list[tuple[str, float]] = []
+    while part := by_and_by.due(60.0, most):
+        assert len(part) <= most
+        taken += part
+    assert taken == (at_once.due(60.0) if most else [])
+    assert len(by_and_by) == (0 if most else len(plans))
