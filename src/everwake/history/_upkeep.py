@@ -115,6 +115,11 @@ class Upkeep:
         """Do one small piece in a transaction of its own; False when there is nothing to do."""
         return self._roll_hours(connection, now) or self._roll_day(connection, now) or self._prune(connection, now)
 
+    @property
+    def is_rolling(self) -> bool:
+        """Whether an hour is rolled up in part."""
+        return self._hour is not None
+
     def again(self, hour: int) -> None:
         """Looks of that hour were written: if it is being rolled up, begin once more."""
         if self._hour is not None and hour <= self._hour:

@@ -23,7 +23,7 @@ from everwake.history import statements as sql
 from everwake.history._lanes import Batch, Lanes, Move, Stream
 from everwake.history._upkeep import Upkeep
 from everwake.history._writes import Names, write
-from everwake.history.packing import HOUR_MS, hour_of, look_ms, pack_key, to_time, to_us
+from everwake.history.packing import HOUR_MS, look_ms, to_time, to_us
 from everwake.model import Level, LogLine
 from everwake.ports import Clock, Standing
 
@@ -363,8 +363,8 @@ class Writer:
             raise
         for stream, number in ids.items():
             stream.id = number
-        for stream, ms, _ in batch.looks[:1]:
-            self._upkeep.again(hour_of(pack_key(stream.id or 0, ms)))
+        if batch.looks and self._upkeep.is_rolling:
+            self._upkeep.again(min(ms for _, ms, _ in batch.looks) // HOUR_MS)
         self._took_s, self._began_s = self._clock.monotonic() - self._began_s, None
 
     def _begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
