@@ -62,6 +62,7 @@ class Wheel(Generic[T]):
         return slot
 
     def leave(self, line: T, slot: int) -> None:
+        """Give the place in `slot` back; the line is in no later beat."""
         seated = self._lines[slot]
         seated.remove(line)
         if line in self._backlog:

@@ -129,6 +129,7 @@ class Pings:
         self._head = ""
 
     def frame(self, seq: int, at_unix_s: float) -> str:
+        """The text of ping number `seq`, sent at that wall time in Unix seconds."""
         at_ms = int(at_unix_s * 1000)
         if at_ms != self._at_ms:  # beats of one tick share their millisecond
             self._at_ms = at_ms
@@ -203,6 +204,7 @@ class Watch:
 
     @property
     def due(self) -> float:
+        """When `tick` has something to say, in monotonic seconds, if nothing is heard before."""
         if not self.has_asked:
             return self.heard_at + self.every_s * (self.missed + 1) + min(self.late_s, self.every_s / 2)
         return self.heard_at + self.every_s * (self.missed + 1.5)
@@ -214,6 +216,7 @@ class Watch:
         return gap_s
 
     def tick(self, now: float) -> Do | None:
+        """What to do now: ask, hang up, or nothing; call it again at `due`."""
         if now < self.due:
             return None
         if not self.has_asked:

@@ -7,13 +7,13 @@ restart of the keeper does not move anybody's look.
 
 import heapq
 import math
-import sys
 import zlib
 from itertools import islice
 
 __all__ = ["GRID_S", "Schedule", "next_on_grid"]
 
 GRID_S = 0.1
+MOST_AT_ONCE = 1_000_000
 
 
 def next_on_grid(name: str, every_s: float, now_s: float) -> float:
@@ -64,7 +64,7 @@ class Schedule:
             del self._slots[heapq.heappop(self._order)]
         return self._order[0] * GRID_S if self._order else None
 
-    def due(self, now_s: float, most: int = sys.maxsize) -> list[tuple[str, float]]:
+    def due(self, now_s: float, most: int = MOST_AT_ONCE) -> list[tuple[str, float]]:
         """Take out what is due by now, at most `most` keys: (key, when it was due), the longest due first."""
         taken: list[tuple[str, float]] = []
         while len(taken) < most and (next_s := self.next_s) is not None and next_s <= now_s + 1e-9:
