@@ -3,13 +3,15 @@ param([ValidateSet("up", "test", "check")][string]$Target = "up")
 $ErrorActionPreference = "Stop"
 
 function Step([string]$Text, [scriptblock]$Do) {
-    Write-Host "· $Text"
+    Write-Host "- $Text"
     & $Do
     if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 }
 
 $python = if (Get-Command py -ErrorAction SilentlyContinue) { "py" } else { "python" }
 $bin = ".venv\Scripts"
+& $python -c "import sys; sys.exit(sys.version_info < (3, 11))"
+if ($LASTEXITCODE -ne 0) { Write-Host "Everwake needs Python 3.11 or newer; '$python' is older."; exit 2 }
 if (-not (Test-Path "$bin\python.exe")) {
     Step "making a virtual environment in .venv" { & $python -m venv .venv }
 }
