@@ -82,13 +82,16 @@ class Stats:
     skipped: int = 0
 
 
-class _Client:
-    """One line in this process. skipped: beats in a row that found it busy.   end: set when it was told to end."""
+class _Client(Ear):
+    """One line in this process: an ear, and what the ticker knows of it. In one object, for it lies cold in memory.
 
-    __slots__ = ("ear", "end", "is_dropped", "line", "skipped", "slot", "task")
+    skipped: beats in a row that found it busy.   end: set when it was told to end.
+    """
 
-    def __init__(self, ear: Ear, task: "asyncio.Task[Any]") -> None:
-        self.ear = ear
+    __slots__ = ("end", "is_dropped", "line", "skipped", "slot", "task")
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
+        super().__init__(receive, loop)
         self.task = task
         self.line = Line()
         self.slot = 0
@@ -137,14 +140,14 @@ class _Ticker:
             client = self._due.popleft()
             if client not in self.clients:
                 continue
-            if client.ear.is_knocked:
+            if client.is_knocked:
                 self._stats.skipped += 1
                 client.skipped += 1
                 if client.skipped == MISSED_LIMIT:
                     self._stats.stuck += 1
                     client.drop()
             else:
-                client.ear.knock()
+                client.knock()
         if self._due:
             self._timer, self._timer_at = self._loop.call_soon(self._knock), 0.0
         else:
@@ -263,7 +266,7 @@ class KeepAlive:
             return
         for client in ticker.clients:
             client.end = RESTARTING
-            asyncio.get_running_loop().call_soon(client.ear.knock)
+            asyncio.get_running_loop().call_soon(client.knock)
         try:
             async with asyncio.timeout(within_s):
                 await ticker.is_empty.wait()
@@ -313,8 +316,8 @@ class KeepAlive:
         ticker = self._tickers.get(loop)
         if ticker is None:
             ticker = self._tickers[loop] = _Ticker(self.every_s, loop, self._stats)
-        stats, ear = self._stats, Ear(receive, loop)
-        client = _Client(ear, task)
+        stats = self._stats
+        client = _Client(receive, loop, task)
         ticker.join(client)
         stats.connected += 1
         self._say(logging.INFO, _CONNECTED, stats.lines)
@@ -322,9 +325,9 @@ class KeepAlive:
         answer: str | Close | None
         try:
             await send(accept)
-            ear.is_knocked = True  # the first beat is due at once
+            client.is_knocked = True  # the first beat is due at once
             while True:
-                event = await ear.listen()
+                event = await client.listen()
                 if event is None:
                     client.skipped = 0
                     answer = client.end or self._beat(client.line)
@@ -351,7 +354,7 @@ class KeepAlive:
             if not client.is_dropped or task.uncancel() > 0:
                 raise
         finally:
-            ear.close()
+            client.close()
             ticker.leave(client)
             if not ticker.clients:
                 del self._tickers[loop]

@@ -51,8 +51,9 @@ async def test_pings_are_numbered_and_stay_on_their_grid_however_late_the_client
             # An answer that comes just before the next beat; a server that reads and writes by turns drifts by it.
             timer = loop.call_later(every_s * 0.7, answer)
         timer.cancel()
-        # A grid does not drift: the tenth beat is as far from the first as nine periods are, give or take one lag.
-        assert at[-1] - at[0] == pytest.approx(9 * every_s, abs=0.4)
+        # A busy machine makes single beats late; drift makes all the later ones late, here by 0.14 s each.
+        late = [when - number * every_s for number, when in enumerate(at)]
+        assert min(late[5:]) - min(late[:5]) < 0.35
         await asyncio.gather(*answers)
 
 
@@ -312,11 +313,7 @@ async def test_a_client_that_does_not_read_delays_nobody_and_is_dropped() -> Non
     keepalive = KeepAlive(every_s=0.1)
     async with serving(stalls_after(keepalive, 3)) as url:
         async with opened(url + PATH) as frozen, opened(url + PATH) as line:
-            loop, at = asyncio.get_running_loop(), []
-            for _ in range(8):
-                await heard(line)
-                at.append(loop.time())
-            assert at[-1] - at[1] == pytest.approx(0.6, abs=0.4)
+            assert [ping["seq"] for ping in await pinged(line, 8)] == list(range(8))
             await until(lambda: keepalive.stats.stuck == 1)
             assert await ended(frozen) is not None
             await until(lambda: keepalive.stats.lines == 1)
@@ -346,30 +343,24 @@ async def test_a_full_socket_is_such_a_client() -> None:
         transport.abort()
 
 
-async def test_a_client_that_floods_leaves_the_others_their_turn() -> None:
-    keepalive = KeepAlive(every_s=0.1)
-    async with serving(keepalive) as url, opened(url + PATH) as line:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(Frozen, "127.0.0.1", int(url.rpartition(":")[2]))
-        junk = b'{"type":"hello"}'
-        frames = (b"\x81" + bytes([0x80 | len(junk)]) + bytes(4) + junk) * 500
+async def test_a_client_that_never_pauses_leaves_the_others_their_turn() -> None:
+    """A server that always has a message ready: without turns in between, this loop would stand still for ever."""
+    keepalive = KeepAlive()
+    is_over = False
 
-        async def flood() -> None:
-            while True:
-                if not transport.get_write_buffer_size():
-                    transport.write(frames)
-                await asyncio.sleep(0)
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.disconnect", "code": 1000} if is_over else {"type": "websocket.receive", "text": "x"}
 
-        flooding = asyncio.create_task(flood())
-        at = []
-        for seq in range(8):
-            assert (await heard(line))["seq"] == seq
-            at.append(loop.time())
-        assert at[-1] - at[1] == pytest.approx(0.6, abs=0.4)
-        flooding.cancel()
-        await asyncio.wait({flooding})
-        transport.abort()
-        assert keepalive.stats.ignored > 500
+    async def send(event: Any) -> None:
+        pass
+
+    line = asyncio.create_task(keepalive({"type": "websocket", "headers": []}, receive, send))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not line.done()
+    is_over = True
+    await line
+    assert 100 < keepalive.stats.ignored < 10_000
 
 
 async def test_fifty_times_open_and_close_leaves_nothing_behind() -> None:
