@@ -22,8 +22,8 @@ class Ear:
     To the task this is a future (asyncio.isfuture tells of that contract; `get_loop`, `add_done_callback`, `cancel` and
     `result` are the parts a task uses) that stands before the real one. A message wakes the task as it would without
     us, and a knock in the very moment it comes. Neither takes one more turn of the loop, and that matters: uvicorn
-    stops reading a socket until its message was taken, and one turn later the loop has told the kernel so and must tell
-    it again, two `epoll_ctl` for each message.
+    stops reading a socket until its message was taken, and a turn later the loop would have told the kernel so, and
+    would have to tell it again.
     """
 
     __slots__ = (
