@@ -60,8 +60,7 @@ bench: $(VENV)/dev-installed
 
 soak: $(VENV)/dev-installed
 	@echo "· the long runs: about half an hour"
-	@SOAK=100 $(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)
-	@$(BIN)/python bench/run.py --full --write
+	@$(BIN)/python bench/run.py --soak 100 --full --write
 
 docs: $(VENV)/dev-installed
 	@$(BIN)/python -m chatify.settings_docs > docs/settings.md

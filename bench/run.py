@@ -73,12 +73,24 @@ def written() -> dict[str, str]:
     return {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in found}
 
 
+def shown(command: list[str], env: dict[str, str]) -> tuple[list[str], int]:
+    """Run it and show what it prints as it comes: its lines and its exit status."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+        return lines, process.wait(LONGEST_S)
+
+
 def main() -> int:
     """Run, show as it goes, then write."""
     known = benchmarks()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
     parser.add_argument("--full", action="store_true", help="the full sizes and all rounds")
+    parser.add_argument("--soak", type=int, default=0, metavar="N", help="first the soak tests, N kills each")
     parser.add_argument("--write", action="store_true", help="write what came out to RESULTS.md")
     options = parser.parse_args()
     unknown = set(options.only) - set(known)
@@ -86,17 +98,20 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
 
     sections, failed = written(), []
-    for name in options.only or known:
+    if options.soak:
+        print("\n== soak: processes killed by the hundred", flush=True)
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "soak", "--timeout", "3600", "tests"]
+        lines, status = shown(command, {**os.environ, "SOAK": str(options.soak)})
+        failed += ["soak"] if status else []
+        sections["soak"] = (
+            f"## soak\n\nProcesses killed at random moments, {options.soak} times in each test that is marked `soak`.\n"
+            f"`SOAK={options.soak} pytest -m soak`, {today()}: {machine()}\n\n```text\n{''.join(lines[-3:]).strip()}\n```\n"
+        )
+    for name in options.only or ([] if options.soak and not options.full else known):
         print(f"\n== {name}: {first_line(known[name])}", flush=True)
         command = [sys.executable, str(known[name]), *([] if options.full else ["--quick"])]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
-        if process.wait(LONGEST_S) != 0:
-            failed.append(name)
+        lines, status = shown(command, dict(os.environ))
+        failed += [name] if status else []
         how = "python bench/" + known[name].name + ("" if options.full else " --quick")
         sections[name] = (
             f"## {name}\n\n{first_line(known[name])}\n`{how}`, {today()}: {machine()}\n\n"
