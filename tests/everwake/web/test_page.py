@@ -193,14 +193,18 @@ async def test_closing_the_tab_that_listens_hands_over_and_stops_nothing(
     open_page: OpenPage, keeper: FakeKeeper
 ) -> None:
     first = await open_page(keeper.url)
-    second = await open_page(keeper.url, context=first.context)
-    await expect(second.get_by_role("article")).to_have_count(3)
+    second, third = [await open_page(keeper.url, context=first.context) for _ in range(2)]
+    for page in (second, third):
+        await expect(page.get_by_role("article")).to_have_count(3)
     await first.close()
     keeper.fall("backend")
-    await expect(sentence(second)).to_contain_text("Backend is down")
+    for page in (second, third):
+        await expect(sentence(page)).to_contain_text("Backend is down")
+    assert keeper.app.state.hub.readers == 1
     assert keeper.monitoring
     assert not {"stop", "start"} & set(keeper.asked)
     await second.close()
+    await third.close()
     async with asyncio.timeout(10):
         while keeper.app.state.hub.readers:
             await asyncio.sleep(0.01)
@@ -242,7 +246,7 @@ async def test_details_tell_ninety_days_incidents_and_every_last_look(open_page:
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_role("link", name="Details: Chatbot")).to_be_focused()
-    assert page.url == keeper.url
+    await expect(page).to_have_url(keeper.url)
 
 
 async def test_an_address_of_details_opens_them_and_without_history_they_say_so(

@@ -12,6 +12,7 @@ import { Stories } from "./story.js";
 import { STATES, clock, countdown } from "./words.js";
 
 const TOOLS_FROM = 8; // with fewer services than this there is nothing to search
+const HIDDEN_MS = 1_000;
 const REARRANGE_MS = 1_000; // at most so often do cards change places, so that nothing jumps from under a finger
 
 const $ = (id) => document.getElementById(id);
@@ -30,16 +31,22 @@ let failed = null; // what a button was answered with
 // --- drawing: collected, and done once for each frame ---------------------------------------------------------------
 
 const due = { all: false, head: false, incidents: false, place: false, services: new Set(), lines: [], skipped: 0 };
-let frame = 0;
+let isDue = false; // a drawing is to come
 let placedAt = -REARRANGE_MS;
 let later = 0;
 
 function soon() {
-  frame ||= requestAnimationFrame(draw);
+  if (isDue) return;
+  // A tab nobody sees gets no frames; its title still tells how things stand.
+  if (document.hidden) setTimeout(draw, HIDDEN_MS);
+  else requestAnimationFrame(draw);
+  isDue = true;
 }
 
+document.addEventListener("visibilitychange", () => isDue && draw());
+
 function draw() {
-  frame = 0;
+  isDue = false;
   if (!fleet.head) return;
   const { all, head, incidents, services, lines, skipped } = due;
   Object.assign(due, { all: false, head: false, incidents: false, services: new Set(), lines: [], skipped: 0 });
@@ -233,4 +240,4 @@ setInterval(() => {
   stories.tick(server.now());
 }, 1_000);
 
-listen({ heard, live, snapshot: () => fleet.snapshot() });
+listen({ heard, live, snapshot: () => fleet.head && fleet.snapshot() });

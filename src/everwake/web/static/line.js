@@ -12,9 +12,10 @@ const EVENTS = ["snapshot", "service", "incident", "log", "fleet"];
 const AGAIN_MS = [2_000, 30_000]; // after the browser itself has given up: first and longest pause
 const SILENT_MS = 20_000; // then the tab that listens is asked whether it still does
 const ANSWER_MS = 5_000;
+const AGAIN_ASK_MS = 1_000;
 
 /**
- * heard(event, data) with every event; live(isLive) when the stream comes and goes; snapshot() what a new tab is told.
+ * heard(event, data) with every event; live(isLive) when the stream comes and goes; snapshot() what a new tab is told, or null.
  * Nothing is ever sent to the keeper from here.
  */
 export function listen({ heard, live, snapshot }) {
@@ -25,7 +26,12 @@ export function listen({ heard, live, snapshot }) {
   const channel = new BroadcastChannel(name);
   let isListening = false;
   let isLive = false;
+  let hasAll = false;
+  let leader = null;
   let heardAt = performance.now();
+
+  const me = crypto.randomUUID();
+  const tell = (news) => channel.postMessage({ ...news, from: me });
 
   const lead = () => {
     if (isListening) return;
@@ -33,31 +39,37 @@ export function listen({ heard, live, snapshot }) {
     stream({
       heard: (event, data) => {
         heard(event, data);
-        channel.postMessage({ event, data });
+        tell({ event, data });
       },
       live: (now) => {
         isLive = now;
         live(now);
-        channel.postMessage({ live: now });
+        tell({ live: now });
       },
     });
   };
 
   channel.onmessage = ({ data: news }) => {
     if (isListening) {
-      if (news.whole && isLive) channel.postMessage({ event: "snapshot", data: snapshot(), to: news.whole });
-      if (news.whole || news.ask) channel.postMessage({ live: isLive });
+      const all = news.whole && isLive ? snapshot() : null;
+      if (all) tell({ event: "snapshot", data: all, to: news.whole });
+      if (news.whole || news.ask) tell({ live: isLive });
       return;
     }
+    if (news.whole || news.ask) return; // another tab's question
+    // Of two that listen, one was only frozen for a while: whoever is listened to stays so, or every line would come twice.
+    if (!news.leads && news.from !== leader && leader !== null && performance.now() - heardAt < SILENT_MS) return;
+    leader = news.from;
     heardAt = performance.now();
     if (news.to && news.to !== me) return;
+    hasAll ||= news.event === "snapshot";
     if (news.live !== undefined) live(news.live);
     if (news.event) heard(news.event, news.data);
   };
 
-  const me = crypto.randomUUID();
   navigator.locks.request(name, { mode: "exclusive" }, () => {
     lead();
+    tell({ live: isLive, leads: true });
     return new Promise(() => {}); // held until this tab is closed
   });
   const ask = (what) => {
@@ -67,7 +79,13 @@ export function listen({ heard, live, snapshot }) {
     // A tab that was frozen or stopped in a debugger holds the lock and says nothing: then this one listens too.
     setTimeout(() => heardAt < asked && lead(), ANSWER_MS);
   };
-  setTimeout(() => ask({ whole: me }), 0);
+  // Until the first answer: the other tab may be just about to take the lock itself.
+  const askForAll = () => {
+    if (hasAll || isListening) return;
+    ask({ whole: me });
+    setTimeout(askForAll, AGAIN_ASK_MS);
+  };
+  setTimeout(askForAll, 0);
   setInterval(() => performance.now() - heardAt > SILENT_MS && ask({ ask: me }), ANSWER_MS);
 }
 
