@@ -6,7 +6,7 @@ waiting user starts, does without (bench/cold_start.py).
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,7 +69,26 @@ async def _invalid(request: Request, failure: Exception) -> JSONResponse:
     from fastapi.exceptions import RequestValidationError
 
     assert isinstance(failure, RequestValidationError)
-    return problem_response(_unreadable(failure.errors()))
+    errors: Sequence[Mapping[str, Any]] = failure.errors()
+    if not _says_json(request) and any(error["loc"][:1] == ("body",) for error in errors):
+        return problem_response(_not_json())
+    return problem_response(_unreadable(_as_pydantic_says(error) for error in errors))
+
+
+def _as_pydantic_says(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """FastAPI's own finding of what is no JSON, in the words of the plain routes."""
+    if error["type"] != "json_invalid":
+        return error
+    return {"loc": ("body",), "msg": f"Invalid JSON: {error['ctx']['error']}"}
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _not_json() -> Problem:
+    return Problem(415, "unsupported_media_type", "Send JSON, as `Content-Type: application/json`.")
 
 
 def _unreadable(errors: Iterable[Mapping[str, Any]]) -> Problem:
@@ -88,9 +107,8 @@ async def body_of(request: Request, model: type[M]) -> M:
     Raises:
         Problem: 415 for what does not say that it is JSON, 422 `invalid_request` for what is not a `model`.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise Problem(415, "unsupported_media_type", "Send JSON, as `Content-Type: application/json`.")
+    if not _says_json(request):
+        raise _not_json()
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as failure:
@@ -100,8 +118,10 @@ async def body_of(request: Request, model: type[M]) -> M:
 
 async def _refused(request: Request, refusal: Exception) -> JSONResponse:
     assert isinstance(refusal, HTTPException)
-    # FastAPI says 400 for a body that is no text at all, 422 for one that is no JSON; here both are one thing.
-    status = 422 if refusal.status_code == 400 else refusal.status_code
+    if refusal.status_code == 400:
+        # FastAPI says so of a body that is no text or too deeply nested; one that is no JSON is 422. Here all are one thing.
+        return problem_response(_unreadable([{"loc": ("body",), "msg": "Invalid JSON: not to be read"}]))
+    status = refusal.status_code
     code = _CODES.get(status, "invalid_request" if status < 500 else "internal_error")
     return problem_response(Problem(status, code, str(refusal.detail)), refusal.headers)
 
@@ -168,7 +188,8 @@ def dress(app: "Starlette", settings: Common, *, body_limit_bytes: int = 65_536)
 
 
 def create_app(*, title: str, settings: Common, lifespan: Any, body_limit_bytes: int = 65_536) -> "FastAPI":
-    """A FastAPI application on which a service hangs its routes, dressed; what does not validate is 422 `invalid_request`.
+    """A FastAPI application on which a service hangs its routes, dressed; what does not validate is 422 `invalid_request`,
+    a body that does not say that it is JSON 415 `unsupported_media_type`.
 
     lifespan: an async context manager function of the application.
     """
@@ -193,13 +214,13 @@ def _honest(app: "FastAPI") -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        mine = {str(status): answer for status, answer in problems(408, 413, 422).items()}
+        mine = {str(status): answer for status, answer in problems(408, 413, 415, 422).items()}
         for operations in document.get("paths", {}).values():
             for operation in operations.values():
                 answers = operation["responses"]
                 if "422" in answers:
                     answers["422"] = mine["422"]
                 if "requestBody" in operation:
-                    answers |= {"408": mine["408"], "413": mine["413"]}
+                    answers |= {status: mine[status] for status in ("408", "413", "415")}
         app.openapi_schema = document
     return app.openapi_schema

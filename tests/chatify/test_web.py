@@ -60,7 +60,7 @@ def test_what_nobody_expected_is_500_without_its_details_and_readable_for_an_all
 
 @pytest.mark.parametrize(
     ("body", "where"),
-    [(b"{}", "body.text"), (b'{"text": 5}', "body.text"), (b"{", "body.1"), (b"", "body"), (b"\xff", None)],
+    [(b"{}", "body.text"), (b'{"text": 5}', "body.text"), (b"{", "body"), (b"", "body"), (b"\xff", None)],
 )
 def test_what_does_not_validate_says_where_and_never_what_was_sent(
     client: httpx.Client, body: bytes, where: str | None
@@ -70,6 +70,35 @@ def test_what_does_not_validate_says_where_and_never_what_was_sent(
     if where is not None:
         assert answer.json()["errors"][0]["where"] == where
     assert "input" not in answer.text.replace("Input should", "")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None])
+def test_a_body_that_does_not_say_that_it_is_json_is_415(client: httpx.Client, kind: str | None) -> None:
+    answer = client.post("/said", content=b'{"text": "hi"}', headers={} if kind is None else {"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("body", [b"[" * 99, b'{"text": "\xff\xfe"}', b'{"text": ', b"", b"nonsense"])
+def test_a_body_that_is_no_json_is_422_and_says_so(client: httpx.Client, body: bytes) -> None:
+    answer = client.post("/said", content=body, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    [error] = answer.json()["errors"]
+    assert error["where"] == "body"
+    assert error["what"] == "Field required" if not body else error["what"].startswith("Invalid JSON")
+
+
+def test_a_body_nested_deeper_than_anybody_reads_is_422() -> None:
+    settings = load(ChatbotSettings, {})
+    app = create_app(title="A service", settings=settings, lifespan=live)
+
+    @app.post("/said")
+    async def said(incoming: Incoming) -> None: ...
+
+    with InThread(app) as server:
+        deep = b'{"text": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
+        answer = server.client.post("/said", content=deep, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"].startswith("body: Invalid JSON")
 
 
 def test_a_body_that_is_too_large_is_413_also_through_fastapi(client: httpx.Client) -> None:

@@ -16,6 +16,8 @@ FRESH_S = 60.0
 FIRST_ROOM = 8
 FIRST_LOOK_AGAIN_S = 0.25
 LONGEST_LOOK_AGAIN_S = 30.0
+# No edge refuses a connection: that is a port on which nothing listens yet, and asking it costs nobody anything.
+LONGEST_AFTER_REFUSAL_S = 3.0
 
 
 class Standing(StrEnum):
@@ -81,7 +83,11 @@ class Gate:
         self.standing, self.since = standing, now
 
 
-def look_again_s(misses: int, asked_s: float | None, dice: float) -> float:
-    """Seconds until the next wake-up call after `misses` (>= 1) failed ones. asked_s: the edge's Retry-After; dice: 0..1."""
-    grown_s = min(LONGEST_LOOK_AGAIN_S, FIRST_LOOK_AGAIN_S * 2.0 ** min(misses - 1, 20)) * (0.5 + dice / 2)
+def look_again_s(misses: int, asked_s: float | None, dice: float, *, is_refused: bool = False) -> float:
+    """Seconds until the next wake-up call after `misses` (>= 1) failed ones.
+
+    asked_s: the edge's Retry-After.   dice: 0..1.   is_refused: nobody listened when it was last asked.
+    """
+    longest_s = LONGEST_AFTER_REFUSAL_S if is_refused else LONGEST_LOOK_AGAIN_S
+    grown_s = min(longest_s, FIRST_LOOK_AGAIN_S * 2.0 ** min(misses - 1, 20)) * (0.5 + dice / 2)
     return max(grown_s, (asked_s or 0.0) * (1 + dice / 4))

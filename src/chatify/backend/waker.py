@@ -127,7 +127,8 @@ class Waker:
                 misses += 1
                 self._noted(seen)
                 self._asleep()
-                await self._holding(asyncio.sleep(look_again_s(misses, seen.retry_after_s, random.random())))
+                pause_s = look_again_s(misses, seen.retry_after_s, random.random(), is_refused=seen.why == "refused")
+                await self._holding(asyncio.sleep(pause_s))
         finally:
             await self._drop_lease()
 

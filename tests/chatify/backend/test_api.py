@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ async def test_health_answers_whatever_the_chatbot_does(tmp_path: Path):
         assert (await backend.client.head("/health")).status_code == 200
         ready = await backend.client.get("/health/ready")
         assert ready.json() == {"status": "ready", "service": "chatify_backend", "outbox": "sqlite"}
+
+
+async def test_what_nobody_has_asked_about_yet_is_unknown_since_the_backend_started(tmp_path: Path):
+    started = datetime.now(UTC)
+    async with ScriptedChatbot() as bot, serving(tmp_path, bot.url) as backend:
+        chatbot = (await backend.client.get("/health")).json()["chatbot"]
+        assert chatbot["state"] == "unknown"
+        since = datetime.fromisoformat(chatbot["since"])
+        assert started - timedelta(seconds=1) <= since <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 async def test_a_session_is_ready_at_once_when_the_chatbot_is_awake(tmp_path: Path):

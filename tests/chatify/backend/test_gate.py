@@ -94,3 +94,10 @@ def test_looks_are_spread_bounded_and_keep_what_the_edge_asked_for(misses, asked
     wait_s = look_again_s(misses, asked_s, dice)
     assert wait_s >= (asked_s or 0)
     assert 0.1 <= wait_s <= max(30.0, 1.25 * (asked_s or 0))
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_a_port_that_refuses_is_asked_again_within_three_seconds(misses, dice):
+    assert 0.1 <= look_again_s(misses, None, dice, is_refused=True) <= 3
+    assert look_again_s(1, None, dice, is_refused=True) == look_again_s(1, None, dice)
+    assert look_again_s(20, None, dice) >= 15

@@ -66,7 +66,7 @@ def test_whatever_is_sent_to_a_session_that_lives_is_answered_as_named(case: sch
 def test_every_route_names_every_problem_it_may_answer() -> None:
     document = create(load(BackendSettings, {})).openapi()
     message = document["paths"]["/api/v1/chat/sessions/{session_id}/messages"]["post"]["responses"]
-    assert {"200", "202", "401", "404", "409", "410", "413", "422", "429", "502", "503", "504"} <= set(message)
+    assert {"200", "202", "401", "404", "409", "410", "413", "415", "422", "429", "502", "503", "504"} <= set(message)
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, response in operation["responses"].items():
