@@ -10,7 +10,8 @@ __all__ = ["BodyLimit", "RateLimiter"]
 
 
 class BodyLimit:
-    """ASGI middleware: a body over `limit_bytes` is 413, one that takes longer than `arrival_s` to arrive is 408.
+    """ASGI middleware: a body over `limit_bytes` is 413, one that takes longer than `arrival_s` to arrive is 408:
+    in all, however often a piece of it comes.
 
     The exceptions rise inside the application, whose handlers make problem documents of them; what is left of the body is
     never kept. limit_bytes >= 0, arrival_s > 0.
@@ -28,15 +29,18 @@ class BodyLimit:
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         too_large = announced.isdigit() and int(announced[:20]) > self.limit_bytes
         seen_bytes, arrived = 0, False
+        deadline_s: float | None = None  # of the whole body, on the loop's clock; begins when it is first asked for
 
         async def bounded() -> Message:
-            nonlocal seen_bytes, arrived
+            nonlocal seen_bytes, arrived, deadline_s
             if arrived:  # what comes now is only the client's going away, which has no deadline
                 return await receive()
             if too_large:
                 raise _too_large(self.limit_bytes)
+            if deadline_s is None:
+                deadline_s = asyncio.get_running_loop().time() + self.arrival_s
             try:
-                async with asyncio.timeout(self.arrival_s):
+                async with asyncio.timeout_at(deadline_s):
                     message = await receive()
             except TimeoutError:
                 # 408 tells a client that it may send the same again (RFC 9110, 15.5.9).

@@ -122,6 +122,28 @@ async def test_a_body_that_does_not_arrive_is_408() -> None:
     assert refused.value.status_code == 408
 
 
+async def test_a_body_that_drips_is_408_however_often_a_drop_comes() -> None:
+    drops = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    async def receive() -> Message:
+        nonlocal drops
+        drops += 1
+        await asyncio.sleep(0.01)  # every drop well before the deadline
+        return piece(b"", drops < 100)
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nothing is sent here")
+
+    with pytest.raises(HTTPException) as refused:
+        await BodyLimit(app, 10, arrival_s=0.1)({"type": "http", "headers": []}, receive, send)
+    assert refused.value.status_code == 408
+    assert drops < 100
+
+
 async def test_after_the_body_one_may_wait_for_the_client_to_leave_as_long_as_one_likes() -> None:
     gone = asyncio.Event()
     left = [piece(b"a", False)]
