@@ -64,6 +64,18 @@ class _Json(_Lines):
         return jsonlib.dumps(line, ensure_ascii=False)
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Of uvicorn's lines: what any client can bring about, such as text that is not UTF-8, is no error of ours.
+
+    It keeps one short line at WARNING; its traceback, which somebody could fill a disk with, goes.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError) and "from client" in str(record.msg):
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return logging.getLogger(record.name).isEnabledFor(logging.WARNING)
+    return True
+
+
 def configure(level: str, *, json: bool, secrets: Collection[str] = ()) -> None:
     """Send every log line of the process to stdout. secrets: values that are replaced wherever they appear."""
     if hasattr(sys.stdout, "reconfigure"):  # a Windows console in another code page must not end a service
@@ -73,6 +85,7 @@ def configure(level: str, *, json: bool, secrets: Collection[str] = ()) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)  # the same function twice is kept once
     # What libraries say at DEBUG holds request bodies and connection details; nobody asked for those.
     for chatty in ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "google", "websockets"):
         logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))

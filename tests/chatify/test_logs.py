@@ -4,13 +4,18 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import connect
 
 from chatify import logs
 from chatify.masking import conceal, mask
+from tests.support.processes import running
 
 SECRET = "hunter2-hunter2"
 
@@ -116,3 +121,21 @@ def test_a_giant_is_cut(out: Out) -> None:
     logs.configure("INFO", json=False)
     logging.getLogger("chatify.x").info("x" * 1_000_000)
     assert len(out.getvalue()) < 20_000
+
+
+def test_a_websocket_text_that_is_not_utf_8_is_one_line_without_a_traceback(tmp_path: Path) -> None:
+    with running("chatbot", {"AI_PROVIDER": "offline", "DATA_DIR": str(tmp_path)}) as service:
+        with connect(f"ws://127.0.0.1:{service.port}/ws/keepalive") as line:
+            line.recv(5)
+            frame = Frame(Opcode.TEXT, b"\xff\xfe")
+            line.socket.sendall(frame.serialize(mask=True))
+            with pytest.raises(ConnectionClosed) as closed:
+                line.recv(5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1007
+        said = service.until_line("Invalid UTF-8")
+        service.terminate()
+        service.wait(10)
+    assert "WARNING" in said
+    assert "Traceback" not in service.log
+    assert "ERROR" not in service.log
