@@ -13,6 +13,7 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from chatify.heads import HEAD_LIMIT_BYTES, protocol
 from chatify.settings import Common
 
 __all__ = ["serve"]
@@ -20,7 +21,7 @@ __all__ = ["serve"]
 log = logging.getLogger(__name__)
 
 _REPLIES_FINISH_S = 20  # how long replies in the making may take after SIGTERM
-_LINES_CLOSE_S = 2.0  # a WebSocket whose client reads nothing is cut after this
+_CLIENTS_FINISH_S = 2.0  # a WebSocket whose client reads nothing, or a body that is half here, is cut after this
 _GONE_AFTER_S = 24.5  # whatever hangs then, hangs for ever
 _COLLECT_AFTER_S = 2.0  # the collector stays off (chatify.cli) while the rest is imported behind the open port
 _FRAME_LIMIT_BYTES = 16_384  # KeepAlive's own limit is 4 KiB, and it says 1009 to what is larger
@@ -40,13 +41,16 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _be_gone_after(_GONE_AFTER_S)
-        asyncio.get_running_loop().call_later(_LINES_CLOSE_S, self._cut_lines)
+        asyncio.get_running_loop().call_later(_CLIENTS_FINISH_S, self._cut_the_slow)
         await super().shutdown(sockets=sockets)
 
-    def _cut_lines(self) -> None:
-        """Cut WebSockets whose close frame nobody reads: their transport would wait for a buffer that never drains."""
+    def _cut_the_slow(self) -> None:
+        """Cut who keeps us: a WebSocket whose close frame nobody reads (its transport would wait for a buffer that never
+        drains), and a request whose body is not whole: nobody has begun to answer it."""
         for connection in list(self.server_state.connections):
-            if "websocket" in type(connection).__module__:
+            cycle = getattr(connection, "cycle", None)
+            is_half = cycle is not None and cycle.more_body and not cycle.response_complete
+            if is_half or "websocket" in type(connection).__module__:
                 with suppress(AttributeError):
                     connection.transport.abort()
 
@@ -113,6 +117,8 @@ def serve(app: ASGIApp, settings: Common, *, name: str) -> int:
         port=settings.port,
         log_config=None,
         access_log=settings.debug,
+        http=protocol(),
+        h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=_FRAME_LIMIT_BYTES,

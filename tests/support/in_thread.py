@@ -15,8 +15,8 @@ __all__ = ["InThread"]
 class InThread:
     """`with InThread(app) as server:` - `server.client` talks to it; its lifespan has ended when the block has."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        config = uvicorn.Config(
+    def __init__(self, app: ASGIApp, *, config: uvicorn.Config | None = None) -> None:
+        config = config or uvicorn.Config(
             app, port=0, ws="websockets-sansio", log_config=None, access_log=False, timeout_graceful_shutdown=3
         )
         self._server = uvicorn.Server(config)
