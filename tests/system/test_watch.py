@@ -61,7 +61,7 @@ def test_the_chat_fleet_is_watched_and_a_killed_chatbot_is_known_told_and_known_
         (incident,) = run.incidents
         assert (incident["service"], incident["closed_at"]) == ("chatbot", None)
         until(lambda: there.titles == ["Chatbot is down"], 15)
-        assert incident["id"] in there.messages[0]["message"]
+        assert f"{run.url}/#/service/chatbot" in there.messages[0]["message"]
         assert chatbot.url in there.messages[0]["message"]
 
         stack.enter_context(running("chatbot", {"DATA_DIR": str(tmp_path / "c")}, port=at))

@@ -204,7 +204,7 @@ class _Running:
         self._say(Level.ERROR if is_bad else Level.SUCCESS, text)
 
     def _link(self, incident: Incident) -> str:
-        return f"{self._settings.public_url or self._url}/#{incident.id}"
+        return f"{self._settings.public_url or self._url}/#/service/{incident.service}"
 
 
 def _address(settings: schema.Keeper, port: int) -> str:

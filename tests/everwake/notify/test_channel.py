@@ -13,7 +13,9 @@ from tests.support.receiver import receiver
 
 # A hundred plugins are loaded; some of them use what Python 3.13 no longer has.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-MESSAGE = Message(key="inc-1:opened@aa", title="Chatbot is down", body="Cause: refused.\nhttp://127.0.0.1:8600/", is_bad=True)
+MESSAGE = Message(
+    key="inc-1:opened@aa", title="Chatbot is down", body="Cause: refused.\nhttp://127.0.0.1:8600/", is_bad=True
+)
 
 
 def channel(url: str, number: int = 1) -> Channel:
