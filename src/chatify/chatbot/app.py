@@ -317,7 +317,7 @@ class _Chatbot:
         try:
             answer = await call
         except StoreUnavailable as failure:
-            self.store.saw_failure(failure.reason)
+            self.store.saw_failure(failure.reason, failure.detail)
             raise self.store.problem(failure.reason, failure.retry_after_s) from None
         self.store.saw_success()
         return answer

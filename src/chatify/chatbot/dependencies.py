@@ -64,15 +64,15 @@ class Dependency(Generic[T]):
         return self.value
 
     def problem(self, reason: str, retry_after_s: int = 5) -> Problem:
-        """What a client is told when it does not work."""
+        """What a client is told when it does not work: a word, and no host or port."""
         return Problem(
-            503, f"{self.name}_unavailable", f"The {self.name} is not available: {conceal(reason)}",
+            503, f"{self.name}_unavailable", f"The {self.name} is not available: {reason}.",
             retry_after_s=retry_after_s,
         )  # fmt: skip
 
-    def saw_failure(self, reason: str) -> None:
-        """A call failed: tell it in /health and look again soon."""
-        self._became("failed", reason)
+    def saw_failure(self, reason: str, detail: str = "") -> None:
+        """A call failed: tell the reason in /health, the detail in the log, and look again soon."""
+        self._became("failed", reason, detail)
         self._wake.set()
 
     def saw_success(self) -> None:
@@ -94,7 +94,7 @@ class Dependency(Generic[T]):
                     await self._look(self.value)
                 self._became("ready", None)
             except Exception as failure:  # whatever a library raises: it does not work
-                self._became("failed", _reason(failure))
+                self._became("failed", *_told(failure))
         return self.state
 
     async def keep(self) -> None:
@@ -119,20 +119,32 @@ class Dependency(Generic[T]):
                 self.value = await self._open()
             self._became("ready", None)
         except Exception as failure:  # the outermost frame of an attempt: it is told and tried again
-            self._became("failed", _reason(failure))
+            self._became("failed", *_told(failure))
             log.debug("%s failed", self.name, exc_info=True)
         self.decided.set()
 
-    def _became(self, state: State, note: str | None) -> None:
+    def _became(self, state: State, note: str | None, detail: str = "") -> None:
         before, self.state, self.note = self.state, state, note
         if before == state:
             return
         if state == "ready":
             log.info("%s", self._said if before == "starting" or self.value is None else f"{self.name} is back")
         else:
-            log.warning("%s does not work: %s", self.name, note)
+            log.warning("%s does not work: %s", self.name, f"{note} ({detail})" if detail else note)
 
 
-def _reason(failure: Exception) -> str:
-    said = getattr(failure, "reason", None) or str(failure) or type(failure).__name__
-    return conceal(str(said).partition("\n")[0])[:300]
+def _told(failure: Exception) -> tuple[str, str]:
+    """The reason, which anybody may read, and the detail, which only the log does: it may name hosts."""
+    said = _line(str(failure) or type(failure).__name__)
+    if isinstance(failure, TimeoutError):
+        return "timeout", ""
+    if isinstance(failure, OSError):
+        return type(failure).__name__, said
+    reason = getattr(failure, "reason", None)
+    if reason is None:
+        return said, ""
+    return _line(str(reason)), _line(str(getattr(failure, "detail", "")))
+
+
+def _line(text: str) -> str:
+    return conceal(text.partition("\n")[0])[:300]

@@ -176,7 +176,7 @@ class Replies:
                     waited_for=waited_for,
                 )  # fmt: skip
             except StoreUnavailable as failure:
-                self._store.saw_failure(failure.reason)
+                self._store.saw_failure(failure.reason, failure.detail)
                 raise self._store.problem(failure.reason, failure.retry_after_s) from None
             match seen:
                 case Begun():
@@ -285,7 +285,7 @@ class Replies:
             try:
                 return await store.finish(ticket, reply, now=datetime.now(UTC))
             except StoreUnavailable as failure:
-                self._store.saw_failure(failure.reason)
+                self._store.saw_failure(failure.reason, failure.detail)
                 if pause_s is None:
                     raise self._store.problem(failure.reason, failure.retry_after_s) from None
             await asyncio.sleep(pause_s)
@@ -298,7 +298,7 @@ class Replies:
             )
         except StoreUnavailable as failure:
             # Nothing is lost: the lease runs out by itself.
-            self._store.saw_failure(failure.reason)
+            self._store.saw_failure(failure.reason, failure.detail)
 
     # --- while replies are made ---------------------------------------------------------------------------------------
 
@@ -315,7 +315,7 @@ class Replies:
                 # `finish` will find out, and look for the reply that took this one's place.
                 self._put_down(ticket)
         except StoreUnavailable as failure:
-            self._store.saw_failure(failure.reason)
+            self._store.saw_failure(failure.reason, failure.detail)
 
     async def settled(self, within_s: float) -> None:
         """Wait until no reply is in the making, at most `within_s`."""

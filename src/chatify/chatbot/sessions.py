@@ -235,10 +235,15 @@ class SessionStore(Protocol):
 
 
 class StoreUnavailable(Exception):  # noqa: N818
-    """The store did not answer in time. retry_after_s: when to come again."""
+    """The store did not answer in time.
 
-    def __init__(self, store: str, reason: str, retry_after_s: int = 5) -> None:
-        super().__init__(f"{store} is not available: {reason}")
+    reason: one of few words, for everybody.   detail: for the log alone, masked; may name hosts.   retry_after_s: when to
+    come again.
+    """
+
+    def __init__(self, store: str, reason: str, detail: str = "", retry_after_s: int = 5) -> None:
+        super().__init__(f"{store} is not available: {reason}" + (f": {detail}" if detail else ""))
         self.store = store
         self.reason = reason
+        self.detail = detail
         self.retry_after_s = retry_after_s

@@ -61,7 +61,7 @@ def create(settings: RedisServiceSettings) -> FastAPI:
         seen = await pulse.feel()
         if isinstance(seen, Silent):
             raise Problem(
-                503, "redis_unavailable", f"Redis does not answer: {seen.detail}", retry_after_s=_RETRY_AFTER_S,
+                503, "redis_unavailable", f"Redis does not answer: {seen.reason}.", retry_after_s=_RETRY_AFTER_S,
                 more={"health": "unhealthy", "service": SERVICE, "redis": {"reason": seen.reason}},
             )  # fmt: skip
         return Healthy(redis=RedisState(latency_ms=round(seen.latency_s * 1000, 3)))

@@ -72,6 +72,24 @@ def test_a_redis_that_goes_away_and_comes_back_needs_nobody(chatbot: Chatbot, re
     assert server.client.get("/health").json()["redis"]["state"] == "ready"
 
 
+def test_where_redis_is_stands_in_the_log_and_in_no_answer(
+    chatbot: Chatbot, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = chatbot(REDIS_URL=redis.url)
+    session_id = server.session()
+    redis.stop()
+    answers = [
+        server.client.post(f"{BASE}/session", json={"user_id": "ada"}), server.say(session_id, "hello"),
+        server.client.get("/health/ready"), server.client.get("/health"),
+    ]  # fmt: skip
+    for answer in answers:
+        assert "127.0.0.1" not in answer.text
+        assert str(redis.port) not in answer.text
+    assert answers[0].json()["detail"] in {f"The store is not available: {why}." for why in ("refused", "disconnected")}
+    assert answers[2].json()["dependencies"]["store"]["note"] == "refused"
+    assert any("store does not work" in line and "127.0.0.1" in line for line in caplog.messages)
+
+
 def test_health_does_not_wait_for_a_redis_that_hangs(chatbot: Chatbot, redis: RedisServer) -> None:
     redis.freeze()
     try:

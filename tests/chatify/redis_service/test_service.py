@@ -45,6 +45,7 @@ def unhealthy(service: Service, reason: str) -> None:
         "redis_unavailable", 503, "unhealthy", "redis_service",
     )  # fmt: skip
     assert body["redis"] == {"reason": reason}
+    assert body["detail"] == f"Redis does not answer: {reason}."  # and neither host nor port
     assert "Secret" not in json.dumps(body) + service.log
 
 

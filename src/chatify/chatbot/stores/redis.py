@@ -257,7 +257,7 @@ class RedisStore:
         try:
             return await self._link.ping()
         except RedisUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
     async def create(self, session: Session, history: Sequence[Message] = ()) -> None:
         turns = turns_of(history)
@@ -275,14 +275,14 @@ class RedisStore:
         try:
             head = await self._link.call(lambda redis: redis.hmget(_name(session_id), ["u", "p", "l", "n", "c", "e"]))
         except RedisUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
         return None if head[0] is None else _session(session_id, cast("list[bytes]", head))
 
     async def delete(self, session_id: str) -> bool:
         try:
             return bool(await self._link.call(lambda redis: redis.delete(_name(session_id))))
         except RedisUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
     async def messages(self, session_id: str, *, after: str | None = None, limit: int = 100) -> tuple[Message, ...]:
         half, *turns = await self._run(_MESSAGES, session_id, after or "", (after or "").removesuffix("-q"), limit)
@@ -350,7 +350,7 @@ class RedisStore:
         try:
             return await self._link.run(script, _name(session_id), *args)
         except RedisUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
 
 _: type[SessionStore] = RedisStore  # the port is kept: mypy holds it

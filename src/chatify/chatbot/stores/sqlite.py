@@ -154,7 +154,7 @@ class SqliteStore:
         try:
             await self._database.open()
         except DatabaseUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
     async def close(self) -> None:
         await self._database.close()
@@ -327,13 +327,13 @@ class SqliteStore:
         try:
             return await self._database.write(run)
         except DatabaseUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
     async def _read(self, run: Callable[[Connection], T]) -> T:
         try:
             return await self._database.read(run)
         except DatabaseUnavailable as failure:
-            raise StoreUnavailable(self.name, str(failure)) from failure
+            raise StoreUnavailable(self.name, failure.reason, failure.detail) from failure
 
 
 _: type[SessionStore] = SqliteStore  # the port is kept: mypy holds it
