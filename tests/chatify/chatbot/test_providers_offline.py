@@ -48,6 +48,49 @@ def last(*lines: str, who: Personality = GENERAL) -> str:
     return chat(*lines, who=who)[-1]
 
 
+# --- small things that were said badly once ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", PERSONALITIES.values(), ids=PERSONALITIES)
+@pytest.mark.parametrize(
+    "line", ["Hello, my name is Ada", "Hi! I'm Ada.", "Good evening, call me Ada", "Hey there, I am Ada!"]
+)
+def test_a_new_name_is_said_back_once(who: Personality, line: str) -> None:
+    assert last(line, who=who).count("Ada") == 1
+    assert "Ada" in last(line, "what is my name?", who=who)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Are you there?", "are you still there", "Hello? Are you there?", "you there?", "Anybody home?", "still there?"],
+)
+def test_who_asks_whether_somebody_is_there_hears_yes(line: str) -> None:
+    reply = last(line)
+    assert "Yes, " in reply
+    assert "here" in reply
+    assert "offline" not in reply
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<img src=x onerror=alert(1)>bold",
+        "My garden <b style='color: red'>is lovely</b>",
+        "<script src=evil.js></script> what about gardens?",
+    ],
+)
+def test_markup_is_not_what_somebody_talks_about(line: str) -> None:
+    topic = reading.read(reading.clean(line)).topic
+    assert topic in {"bold", "your garden", "gardens"} or "garden" in topic
+    for word in ("onerror", "alert", "img", "src", "style", "color", "script", "evil"):
+        assert word not in topic
+    assert "onerror alert" not in last(line)
+
+
+def test_a_comparison_is_no_markup() -> None:
+    assert "tomatoes" in reading.topic_of("potatoes < tomatoes > cabbage")
+
+
 # --- the thread of the conversation -----------------------------------------------------------------------------------
 
 

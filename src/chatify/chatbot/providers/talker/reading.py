@@ -59,6 +59,8 @@ def clean(text: str, limit: int = MAX_CHARS) -> str:
 # Letters, and the marks that Indic, Arabic, Hebrew and decomposed Latin words are written with, which are no letters to Python.
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e])"
 _WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)?")
+# A tag and its attributes are not what somebody talks about. Every `<` ends the search of the one before it: linear.
+_MARKUP = re.compile(r"</?[a-zA-Z!][^<>]{0,500}>")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 
 
@@ -110,6 +112,8 @@ _ASKS: tuple[tuple[str, tuple[str, ...], str], ...] = tuple(
         ("ask_topic", "were we|are we|was i", r"\bwhat (?:are|were) we (?:talking|speaking|chatting|on) ?(?:about)?\b|\bwhere were we\b|\bwhat was i saying\b"),
         ("forget", "forget|delete", r"\bforget (?:me|everything|what i said|all)\b|\bdelete (?:my|this|our) (?:data|chat|conversation)\b"),
         ("ask_prompt", "prompt|your instr|your rules|ignore", r"\b(?:system prompt|your (?:instructions|prompt|rules)|ignore (?:all |your |the )?(?:previous|prior|above))\b"),
+        ("ask_there", "there|here|awake|around|listening|home", r"^(?:(?:are|r) (?:you|u)|you|is (?:anybody|anyone|somebody|someone)|any(?:body|one)) (?:still |really |even )?"
+                      r"(?:there|here|awake|around|listening|home)(?: now| yet| with me)?\s*[?!.]*$|^still (?:there|here|awake)\s*\?+$"),
         ("ask_offline", "you|api key|offline", r"\b(?:are you|you're|you are) (?:really |actually )?(?:offline|online|connected|an? (?:ai|bot|robot|chat ?bot|human|person|"
                         r"real person|machine|program|computer|language model|llm)|real|human|chatgpt|gpt\S*|alive|sentient|conscious)\b"
                         r"|\b(?:which|what) (?:model|ai|llm) (?:are|do) you\b|\bwhy (?:are you )?offline\b|\bapi key\b"),
@@ -256,6 +260,7 @@ def topic_of(text: str, *, is_question: bool = False) -> str:
     best: list[str] = []
     owner = best_owner = before = ""
     run: list[str] = []
+    text = _MARKUP.sub(" ", text)
     for word in [*_WORD.findall(text)[:120], "the"]:
         low = word.lower()
         is_verb = bool(run) and low.endswith(("ed", "ing", "ly"))

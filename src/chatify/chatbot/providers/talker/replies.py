@@ -71,7 +71,7 @@ class _Talk:
         parts: list[str] = []
         if "hello" in kinds:
             parts.append(self.greeting(alone=kinds == {"hello"} and not self.memory.new_facts))
-        parts += [self.noted(fact) for fact in self.memory.new_facts[:4]]
+        parts += [self.noted(fact) for fact in self.memory.new_facts[:4] if not self.is_greeted(fact, parts)]
         if self.present.is_long and kinds <= _QUIET | {"feeling", "advice", "ideas", "thanks", "ok"}:
             parts.append(self.digest())
         else:
@@ -82,6 +82,11 @@ class _Talk:
         if wants_more and "?" not in parts[-1] and "?" not in "".join(parts)[-120:]:
             parts.append(self.follow_up())
         return " ".join(parts)
+
+    def is_greeted(self, fact: Fact, parts: Sequence[str]) -> bool:
+        """`Hello, Ada!` has taken the new name in; `Welcome, Ada.` after it would be once too often."""
+        is_first = not any(f.kind == "name" for m in self.memory.messages for f in m.facts)
+        return fact.kind == "name" and is_first and any(fact.value in said for said in parts[:1])
 
     def greeting(self, alone: bool) -> str:
         hello = self.pick(self.voice.hello)
@@ -452,6 +457,7 @@ _HANDLERS: Mapping[str, Callable[[_Talk, Act], str]] = {
         "AI model behind me until the operator sets a key.",
         "Honestly: no person and, right now, no AI model either. I'm the offline stand-in; I listen, remember this chat and do sums.",
     ),
+    "ask_there": _plain("Yes, here I am.", "Yes, I'm here."),
     "ask_prompt": _plain("My instructions stay as they are, and there is not much to them offline: be kind, be honest, keep the thread."),
     "forget": _plain("I only know this chat, and only while it lasts. End the session and it is gone for me."),
     "sorry": _plain("Nothing to be sorry about.", "No harm done."),
