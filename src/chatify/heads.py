@@ -18,9 +18,7 @@ _TOO_LARGE = (
 )
 
 
-def protocol(
-    *, head_within_s: float = 15.0, first_byte_within_s: float = 75.0, use_httptools: bool = True
-) -> type[Any]:
+def protocol(*, head_within_s: float = 15.0, first_byte_within_s: float = 75.0, use_httptools: bool = True) -> Any:
     """uvicorn's HTTP protocol with bounds: httptools' where it is installed, else h11's.
 
     A head over 32 KiB is 431 (h11: 400), and the connection ends. Who sends nothing, or does not end a head that has begun,

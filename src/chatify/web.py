@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -154,6 +154,8 @@ class _Faults:
                 stopping = Problem(503, "shutting_down", "The service is being stopped.", retry_after_s=1)
                 await problem_response(stopping)(scope, receive, send)
             raise
+        except ClientDisconnect:
+            return  # it left before its body was whole: nobody is there to be answered, and no fault is ours
         except Exception:
             log.exception("request failed: %s %s", scope["method"], scope["path"][:200])
             if started:  # half an answer cannot be mended; the server cuts the connection

@@ -132,6 +132,20 @@ def test_a_line_whose_client_has_frozen_does_not_keep_the_service(chatbot: Servi
         assert chatbot.wait(5) == 0
 
 
+def test_a_body_that_is_half_here_does_not_keep_the_service(chatbot: Service) -> None:
+    with socket.create_connection(("127.0.0.1", chatbot.port)) as half:
+        half.sendall(
+            b"POST /api/v1/chatbot/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b'Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{"user_id"'
+        )
+        assert half.recv(100).startswith(b"HTTP/1.1 100 "), "it is being read"
+        began = time.monotonic()
+        chatbot.terminate()
+        assert chatbot.wait(25) == 0
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in chatbot.log
+
+
 def test_a_reply_that_never_ends_holds_the_service_25_s_at_most(chatbot: Service, ai: OpenAIServer) -> None:
     session_id = session(chatbot)
     ai.script(Behaviour(kind="stall"))
