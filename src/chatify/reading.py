@@ -345,7 +345,28 @@ def _host(value: object) -> str:
                 found="a blank" if odd[0].isspace() else f"U+{ord(odd[0]):04X}", fix="write 0.0.0.0",
             )
         )  # fmt: skip
+    if re.fullmatch(r"[0-9.]+", plain) and not _is_ipv4(plain):
+        column = text.index(plain) + 1
+        known = text if re.fullmatch(r"(?:[0-9]{1,3}\.){1,5}[0-9]{1,3}", text) else word_shown(text)
+        raise as_error(
+            Wrong(
+                problem="bad_type", message="not an IPv4 address: four numbers from 0 to 255", column=column,
+                found=known, fix="write 0.0.0.0",
+            )
+        )  # fmt: skip
     return plain
+
+
+def _is_ipv4(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 4 and all(re.fullmatch("[0-9]{1,3}", part) and int(part) <= 255 for part in parts)
+
+
+def _level(value: object) -> str:
+    text = str(value)
+    if _bare(text).upper() in _LEVELS:  # small letters are as good
+        return _bare(text).upper()
+    return _word(text, _LEVELS, f"not one of {', '.join(_LEVELS)}", "INFO")
 
 
 def _key(value: object) -> str:
@@ -380,9 +401,7 @@ Whole = Annotated[int, _reader(_whole)]
 Seconds = Annotated[float, _reader(_seconds)]
 Name = Annotated[str, _reader(_name)]
 Host = Annotated[str, _reader(_host)]
-Level = Annotated[
-    str, _reader(lambda value: _word(str(value).upper(), _LEVELS, f"not one of {', '.join(_LEVELS)}", "INFO"))
-]
+Level = Annotated[str, _reader(_level)]
 PythonVersion = Annotated[str, _reader(_version)]
 HttpUrl = Annotated[str, _url("http", "https")]
 RedisUrl = Annotated[SecretStr, _url("redis", "rediss", is_secret=True)]

@@ -46,6 +46,12 @@ def only(environ: dict[str, str], kind: type[Common] = ChatbotSettings) -> Mista
     return found[0]
 
 
+def test_what_was_found_is_shown_as_it_was_written() -> None:
+    assert only({"LOG_LEVEL": "loud"}).found == "loud"
+    assert only({"HOST": "300.300.1.1"}).found == "300.300.1.1"
+    assert "12345" not in only({"HOST": "1234567890123.45"}).found, "a long number may be anybody's"
+
+
 def test_nothing_is_required_in_development() -> None:
     for kind in KINDS.values():
         settings = load(kind, {})
@@ -114,6 +120,9 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_variables() -> None:
         ("LOG_LEVEL", "verbose", "bad_type", 1, "write"),
         ("HOST", "https://a.example", "scheme_in_host_field", 1, "0.0.0.0"),
         ("HOST", "0.0.0.0 -x", "bad_type", 8, "0.0.0.0"),
+        ("HOST", "300.300.1.1", "bad_type", 1, "0.0.0.0"),
+        ("HOST", "0.0.0", "bad_type", 1, "0.0.0.0"),
+        ("HOST", "1.2.3.4.5", "bad_type", 1, "0.0.0.0"),
         ("PYTHON_VERSION", "3.11", "python_version_no_patch", 1, "3.11.9"),
         ("PYTHON_VERSION", "python-3.11.9", "python_version_no_patch", 1, "3.11.9"),
         ("SESSION_TTL", "24 hours", "bad_type", 4, "24h"),
