@@ -93,6 +93,7 @@ class Database:
         self._deadline_s = deadline_s
         self._waiting_limit = waiting_limit
         self._waiting = 0
+        self._has_told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writes: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
@@ -173,9 +174,7 @@ class Database:
     def _connect(self, *, writes: bool) -> sqlite3.Connection:
         """A connection that is ready for use; called on the thread that owns it."""
         if writes:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Conversations are nobody else's business: made before SQLite makes it with the umask's rights.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._make()
         connection = sqlite3.connect(
             self.path, timeout=self._deadline_s, isolation_level=None, cached_statements=256, check_same_thread=False
         )
@@ -185,6 +184,17 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _make(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Conversations are nobody else's business: made before SQLite makes it with the umask's rights.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as failure:
+            if not self._has_told:  # once: whoever uses this tries again and again
+                self._has_told = True
+                _log.warning("DATA_DIR: %s cannot be made: %s", self.path, failure.strerror or type(failure).__name__)
+            raise
 
     def _prepare(self, connection: sqlite3.Connection, *, writes: bool) -> None:
         if writes:

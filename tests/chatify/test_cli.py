@@ -25,6 +25,27 @@ def test_personalities_that_cannot_be_read_end_it_with_2(tmp_path: Path) -> None
         assert "broken.toml" in service.log
 
 
+def test_a_folder_of_personalities_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    with running("chatbot", {"PERSONALITIES_DIR": str(tmp_path / "nope")}, until_up=False) as service:
+        assert service.wait(30) == 2
+        assert "PERSONALITIES_DIR does not exist" in service.log
+        assert "found: nope\n" in service.log + "\n"
+
+
+@pytest.mark.parametrize("word", ["chatbot", "backend"])
+def test_a_data_dir_that_cannot_be_made_is_told_with_its_path_once(tmp_path: Path, word: str) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "data"
+    with running(word, {"DATA_DIR": str(folder), "AI_PROVIDER": "offline"}) as service:
+        line = service.until_line("DATA_DIR: ")
+        assert "cannot be made" in line
+        if word == "chatbot":  # JSON writes a backslash twice
+            assert str(folder) in line
+        service.terminate()
+        service.wait(10)
+        assert service.log.count("DATA_DIR: ") == 1
+
+
 @pytest.mark.parametrize("argv", [[], ["nobody"], ["chatbot", "--wrong"]])
 def test_wrong_usage_is_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

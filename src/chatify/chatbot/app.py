@@ -357,7 +357,9 @@ def _personalities(settings: ChatbotSettings) -> Mapping[str, Personality]:
             tuple(
                 Mistake(
                     variable="PERSONALITIES_DIR", problem="bad_file", message=one.message, column=None,
-                    found=f"{one.file.name}:{one.line}:{one.column}", fix=one.fix,
+                    found=one.file.name if one.file == settings.personalities_dir
+                    else f"{one.file.name}:{one.line}:{one.column}",
+                    fix=one.fix,
                 )
                 for one in found.mistakes
             )

@@ -121,7 +121,7 @@ def test_a_file_name_that_is_no_id_is_a_mistake(tmp_path: Path, name: str) -> No
 
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(BadPersonalities, match="PERSONALITIES_DIR cannot be read"):
+    with pytest.raises(BadPersonalities, match="PERSONALITIES_DIR does not exist"):
         load(tmp_path / "nowhere")
     with pytest.raises(BadPersonalities, match="PERSONALITIES_DIR cannot be read"):
         load(Path(sys.executable))

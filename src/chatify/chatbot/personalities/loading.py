@@ -85,6 +85,9 @@ def _operators_files(folder: Path, mistakes: list[FileMistake]) -> list[Path]:
 
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    except FileNotFoundError:
+        wrong("the folder of PERSONALITIES_DIR does not exist", "name an existing folder of .toml files")
+        return []
     except OSError as error:
         wrong(
             f"the folder of PERSONALITIES_DIR cannot be read: {error.strerror}",
