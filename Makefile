@@ -20,7 +20,7 @@ help: ## this list
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make bench   the figures, as ratios measured side by side"
 	@echo "make soak    the long runs: kills by the hundred, full-size loads"
-	@echo "make docs    write what is generated from the code (docs/settings.md)"
+	@echo "make docs    write what is generated from the code (docs/settings.md, docs/everwake-toml.md)"
 	@echo "make clean   remove the environment and what running left behind"
 
 $(VENV)/made:
@@ -64,6 +64,7 @@ soak: $(VENV)/dev-installed
 
 docs: $(VENV)/dev-installed
 	@$(BIN)/python -m chatify.settings_docs > docs/settings.md
+	@$(BIN)/python -m everwake.fleet.tables docs/everwake-toml.md
 
 clean:
 	rm -rf $(VENV) .everwake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
