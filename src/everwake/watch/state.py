@@ -21,8 +21,8 @@ class Policy:
 
     every_s: between looks while all is well.   primary: the check that decides up or down; others only degrade.
     sleeps: its plan lets the platform put it to sleep.   confirm_s: pauses before the looks that confirm a failure.
-    wake_patience_s: how long the one look that wakes may take (Render holds a request for 19-90 s, seen 2026-07).
-    wakes: patient looks that may fail before the service counts as down.   degrade_after: failures in a row of another
+    wake_patience_s: how long waking may take, and the one look that wakes (Render holds it for 19-90 s, seen 2026-07).
+    A service that is not up by then counts as down.   degrade_after: failures in a row of another
     check before the service is degraded.
     """
 
@@ -32,7 +32,6 @@ class Policy:
     confirm_s: tuple[float, ...] = (0.0, 1.0, 3.0)
     not_up_every_s: float = 30.0
     wake_patience_s: float = 180.0
-    wakes: int = 2
     degrade_after: int = 2
 
 
@@ -59,7 +58,7 @@ class Watch:
     """How one service stands.
 
     confirming: confirming looks made since the first failure, None when there is nothing to confirm.
-    wakes: patient looks in a row that failed.   streak: looks in a row that were good (> 0) or not (< 0).
+    streak: looks in a row that were good (> 0) or not (< 0).
     failing: other checks -> failures in a row.
     """
 
@@ -69,7 +68,6 @@ class Watch:
     failure: Failure | None = None
     streak: int = 0
     confirming: int | None = None
-    wakes: int = 0
     failing: tuple[tuple[str, int], ...] = ()
 
 
@@ -149,21 +147,28 @@ def _good(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> 
 
 
 def _waking(watch: Watch, seen: Observation, policy: Policy) -> Step:
+    """Patience is a time, not a number of looks: an edge that answers 503 at once is as much waking as one that holds."""
     watch = replace(watch, streak=min(watch.streak, 0) - 1, confirming=None)
-    if watch.state is State.WAKING:
-        watch = replace(watch, wakes=watch.wakes + 1)
-    if watch.state is State.DOWN or watch.wakes >= policy.wakes:
-        watch, move = _moved(watch, State.DOWN, seen, "wake_failed")
-        return Step(watch=watch, move=move, next=Look(after_s=_pause_s(State.DOWN, policy)))
+    is_first = watch.state is not State.WAKING
+    waited_s = 0.0 if is_first or watch.since is None else (seen.at - watch.since).total_seconds() + seen.took_s
+    if watch.state is State.DOWN or waited_s >= policy.wake_patience_s:
+        watch, move = _moved(watch, State.DOWN, seen, "wake_throttled" if seen.status == 429 else "wake_failed")
+        return Step(watch=watch, move=move, next=Look(after_s=_again_s(seen, State.DOWN, policy)))
     watch, move = _moved(watch, State.WAKING, seen, "waking")
     # The first patient look goes out at once; after one that failed, or when the edge throttles, it is left alone a while.
-    throttled = seen.status == 429 or watch.wakes > 0
-    after_s = _pause_s(State.WAKING, policy) if throttled else 0.0
+    after_s = 0.0 if is_first and seen.status != 429 else _again_s(seen, State.WAKING, policy)
     return Step(watch=watch, move=move, next=Look(after_s=after_s, patience_s=policy.wake_patience_s))
 
 
+def _again_s(seen: Observation, state: State, policy: Policy) -> float:
+    """The usual pause, or what the edge asked for with `Retry-After` (seconds; RFC 9110 10.2.3), within the patience."""
+    asked = seen.headers.get("retry-after", "")
+    asked_s = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0.0
+    return max(_pause_s(state, policy), min(asked_s, policy.wake_patience_s))
+
+
 def _bad(watch: Watch, seen: Observation, policy: Policy) -> Step:
-    watch = replace(watch, streak=min(watch.streak, 0) - 1, wakes=0)
+    watch = replace(watch, streak=min(watch.streak, 0) - 1)
     if watch.state is State.DOWN:
         watch, _ = _moved(watch, State.DOWN, seen)
         return Step(watch=watch, move=None, next=Look(after_s=_pause_s(State.DOWN, policy)))
@@ -199,5 +204,5 @@ def tell(
     if new is watch.state:
         return watch, None
     move = Transition(service=service, old=watch.state, new=new, at=at, cause=cause)
-    fresh = replace(watch, state=new, since=at, cause=cause, failure=None, confirming=None, wakes=0, streak=0)
+    fresh = replace(watch, state=new, since=at, cause=cause, failure=None, confirming=None, streak=0)
     return fresh, move

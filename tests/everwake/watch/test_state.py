@@ -88,10 +88,29 @@ def test_a_held_request_means_waking_only_where_the_plan_sleeps() -> None:
     assert judge(HELD, POLICY) is Verdict.BAD
 
 
-def test_a_wake_that_keeps_failing_is_down_with_its_name() -> None:
-    watch, moves, _ = run(Watch(), GOOD, PENDING, PENDING, PENDING, policy=FREE)
-    assert moves[-1] == (State.WAKING, State.DOWN)
+def at(seen: Observation, seconds: float) -> Observation:
+    return replace(seen, at=START + timedelta(seconds=seconds))
+
+
+def test_a_wake_that_keeps_failing_is_down_when_the_patience_is_over_and_not_before() -> None:
+    watch, moves, _ = run(Watch(), GOOD, PENDING, *[at(PENDING, n) for n in range(1, 179)], policy=FREE)
+    assert (watch.state, len(moves)) == (State.WAKING, 2)
+    watch, moves, _ = run(watch, at(PENDING, 180), policy=FREE)
+    assert moves == [(State.WAKING, State.DOWN)]
     assert watch.cause == "wake_failed"
+
+
+def test_a_look_that_was_held_for_the_whole_patience_ends_it() -> None:
+    watch, _, _ = run(Watch(), GOOD, PENDING, replace(at(HELD, 1), took_s=180.0), policy=FREE)
+    assert watch.state is State.DOWN
+
+
+def test_what_the_edge_asks_for_with_retry_after_is_kept() -> None:
+    asked = replace(THROTTLED, headers={"retry-after": "120"})
+    _, _, pauses = run(Watch(), GOOD, asked, at(asked, 30))
+    assert pauses[1:] == [120.0, 120.0]
+    _, _, pauses = run(Watch(), GOOD, replace(THROTTLED, headers={"retry-after": "99999999999"}))
+    assert pauses[1:] == [30.0]
 
 
 def test_waking_that_ends_well_is_up_again() -> None:
@@ -141,11 +160,11 @@ def test_states_follow_only_from_what_was_seen(looks: list[Observation], is_free
             if step.move.new is State.UP:
                 assert look.failure is None
             if step.move.new is State.DOWN:
-                # Never on less than four failed looks, or three that the platform itself called waking.
-                assert bad >= min(1 + len(policy.confirm_s), 1 + policy.wakes)
+                # Never on less than four failed looks; here nobody waits long enough for a wake to count as failed.
+                assert bad >= 1 + len(policy.confirm_s)
         else:
             assert step.watch.state is watch.state
         if look.check == policy.primary:
             assert step.next is not None
-            assert 0 <= step.next.after_s <= policy.every_s
+            assert 0 <= step.next.after_s <= max(policy.every_s, policy.wake_patience_s)
         watch = step.watch
