@@ -28,7 +28,6 @@ from chatify.backend.bodies import (
     QueuedBody,
     SessionBody,
     answered_body,
-    checked_message,
     failed_problem,
     message_body,
     session_body,
@@ -52,6 +51,7 @@ from chatify.backend.personalities import Personalities
 from chatify.backend.stores.sqlite import SqliteOutbox
 from chatify.limits import RateLimiter
 from chatify.problems import Problem
+from chatify.said import checked_message
 from chatify.settings import BackendSettings
 from chatify.web import create_app, problems
 from everwake.keepalive import KeepAlive

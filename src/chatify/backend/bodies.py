@@ -1,52 +1,31 @@
 """The bodies that come in and go out, as docs/backend.md names them; times are RFC 3339 UTC."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chatify.backend.orchestrator import moment
 from chatify.backend.outbox import ChatSession, Message
 from chatify.problems import Problem
+from chatify.said import PersonalityId, Text, UserId
 
 __all__ = [
     "AnsweredBody", "HealthBody", "IncomingMessage", "MessageList", "NewSession", "PersonalityList", "QueuedBody",
-    "SessionBody", "answered_body", "checked_message", "failed_problem", "message_body", "session_body",
+    "SessionBody", "answered_body", "failed_problem", "message_body", "session_body",
 ]  # fmt: skip
-
-# The chatbot's own limit: what it would refuse later is refused at once.
-MESSAGE_LIMIT_CHARACTERS = 4_000
-_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-def _text(value: str) -> str:
-    if _UNUSABLE.search(value):
-        raise ValueError("holds a NUL or half of a surrogate pair")
-    return value
-
-
-def _name(value: str) -> str:
-    if _CONTROL.search(value) or not value.strip():
-        raise ValueError("is blank or holds control characters")
-    return value
 
 
 class NewSession(BaseModel):
     """Begin a conversation. user_id may be left out where the user is signed in."""
 
-    user_id: Annotated[str, Field(min_length=1, max_length=200, examples=["user-1"]), AfterValidator(_name)] | None = (
-        None
-    )
-    personality_id: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)] | None = None
+    user_id: UserId | None = None
+    personality_id: PersonalityId | None = None
 
 
 class IncomingMessage(BaseModel):
     """What the user says. message_id: the client's own; the same id again is the same message."""
 
-    message: Annotated[str, AfterValidator(_text)] = Field(
-        examples=["Hello"], description="1 to 4,000 characters, not all blank"
-    )
+    message: Text = Field(examples=["Hello"], description="1 to 4,000 characters, not all blank")
     message_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$", examples=["m-1"])] | None = None
 
 
@@ -129,21 +108,6 @@ class HealthBody(BaseModel):
 
     status: Literal["healthy"]
     service: Literal["chatify_backend"]
-
-
-def checked_message(text: str) -> str:
-    """The message without the blanks round it.
-
-    Raises:
-        Problem: `message_empty` or `message_too_long`.
-    """
-    said = text.strip()
-    if not said:
-        raise Problem(422, "message_empty", "The message is empty.")
-    if len(said) > MESSAGE_LIMIT_CHARACTERS:
-        detail = f"The message has {len(said)} characters; at most {MESSAGE_LIMIT_CHARACTERS} are taken."
-        raise Problem(422, "message_too_long", detail)
-    return said
 
 
 def session_body(session: ChatSession) -> dict[str, Any]:

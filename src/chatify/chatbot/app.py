@@ -27,7 +27,6 @@ from chatify.chatbot.bodies import (
     IncomingMessage,
     NewSession,
     checked_history,
-    checked_message,
     message_body,
     session_body,
 )
@@ -43,6 +42,7 @@ from chatify.firebase import Caller, SignIn, may_act_for
 from chatify.limits import RateLimiter
 from chatify.mistakes import BadSettings, Mistake
 from chatify.problems import Problem
+from chatify.said import checked_message
 from chatify.settings import ChatbotSettings
 from chatify.web import body_of, dress
 from everwake.keepalive import KeepAlive

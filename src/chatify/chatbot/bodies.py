@@ -1,37 +1,16 @@
 """The bodies that come in, checked, and those that go out, as the contract names them; times are RFC 3339 UTC."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from chatify.chatbot.sessions import Message, Session
 from chatify.problems import Problem
+from chatify.said import PersonalityId, Text, UserId
 
-__all__ = ["IncomingMessage", "NewSession", "checked_history", "checked_message", "message_body", "session_body"]
-
-MESSAGE_LIMIT_CHARACTERS = 4_000
-# Half of a surrogate pair cannot be encoded, and NUL ends a text for too many programs on the way to a provider.
-_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-def _text(value: str) -> str:
-    if _UNUSABLE.search(value):
-        raise ValueError("holds a NUL or half of a surrogate pair")
-    return value
-
-
-def _name(value: str) -> str:
-    if _CONTROL.search(value) or not value.strip():
-        raise ValueError("is blank or holds control characters")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_text)]
-UserId = Annotated[str, Field(min_length=1, max_length=200, examples=["user-1"]), AfterValidator(_name)]
+__all__ = ["IncomingMessage", "NewSession", "checked_history", "message_body", "session_body"]
 
 
 class PastMessage(BaseModel):
@@ -45,7 +24,7 @@ class NewSession(BaseModel):
     """Begin a conversation. history: what was said before, user and assistant in turn, ending with the assistant."""
 
     user_id: UserId
-    personality_id: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)] | None = None
+    personality_id: PersonalityId | None = None
     history: Annotated[list[PastMessage], Field(max_length=20_000)] = []
 
 
@@ -58,21 +37,6 @@ class IncomingMessage(BaseModel):
 def rfc3339(at: datetime) -> str:
     """UTC with milliseconds, as every time in every body."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def checked_message(text: str) -> str:
-    """The message without the blanks round it.
-
-    Raises:
-        Problem: `message_empty` or `message_too_long`.
-    """
-    said = text.strip()
-    if not said:
-        raise Problem(422, "message_empty", "The message is empty.")
-    if len(said) > MESSAGE_LIMIT_CHARACTERS:
-        detail = f"The message has {len(said)} characters; at most {MESSAGE_LIMIT_CHARACTERS} are taken."
-        raise Problem(422, "message_too_long", detail)
-    return said
 
 
 def checked_history(past: Sequence[PastMessage], response_limit: int) -> None:
