@@ -1,4 +1,4 @@
-"""What a user may say, and as whom: one rule for the chatbot and for the backend, which refuses at once what would be refused later."""
+"""What a user may say, and as whom: one rule for the chatbot and for the backend, which refuses at once what it would."""
 
 import re
 from typing import Annotated

@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
-    "Action", "Beat", "BeatKind", "Failure", "FailureKind", "Incident", "Level", "LogLine", "Observation", "Phase", "State",
-    "Transition",
+    "Action", "Beat", "BeatKind", "Cause", "DeployRecord", "Diagnosis", "Evidence", "Failure", "FailureKind", "Incident", "Level",
+    "LogLine", "Observation", "Phase", "PlatformEvent", "PlatformLine", "PlatformService", "RuledOut", "State", "Transition",
+    "VariableProblem",
 ]  # fmt: skip
 
 
@@ -202,3 +203,151 @@ class LogLine:
     level: Level
     text: str
     service: str | None = None
+
+
+# --- platforms ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformService:
+    """A service as its platform describes it. suspenders: who stopped it, empty when nobody did; unknown names stay as they are.
+
+    instances: ids of those that run now; None when not asked for.   plan: "free", "starter", ...
+    """
+
+    id: str
+    name: str
+    url: str
+    type: str
+    plan: str
+    suspenders: tuple[str, ...] = ()
+    owner_id: str = ""
+    region: str = ""
+    repo: str = ""
+    branch: str = ""
+    health_path: str = ""
+    start_command: str = ""
+    auto_deploy: bool = False
+    instances: tuple[str, ...] | None = None
+    created_at: datetime | None = None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether somebody stopped it."""
+        return bool(self.suspenders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployRecord:
+    """One deploy. status: a name of Render's `deployStatus`, or "unknown"; trigger likewise."""
+
+    id: str
+    service_id: str
+    status: str
+    trigger: str = "unknown"
+    commit_id: str = ""
+    commit_message: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something is still to come of it; a status nobody knows counts as ended."""
+        return self.status in _DEPLOY_RUNS
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without going live."""
+        return self.status in ("build_failed", "update_failed", "pre_deploy_failed", "canceled")
+
+
+_DEPLOY_RUNS = frozenset({"created", "queued", "build_in_progress", "pre_deploy_in_progress", "update_in_progress"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformEvent:
+    """Something that the platform says happened. details: as its API has them, JSON values only, untrusted."""
+
+    id: str
+    type: str
+    at: datetime
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformLine:
+    """One line of a service's log on its platform; text is untrusted and not masked yet."""
+
+    id: str
+    at: datetime
+    text: str
+    type: str = "app"
+    level: str = ""
+    instance: str = ""
+
+
+# --- what is wrong and why ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on. source: where it was seen ("http.headers", "log", "platform.deploys", "variables.PORT", ...).
+
+    quote: the words themselves, masked, at most 300 characters, untrusted.
+    """
+
+    source: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a service is not up. cause: a name of `diagnose.causes`.   sure: 0..1.   next: the next step in one sentence.
+
+    remedy: name of the playbook that may cure it, or None when only a person can.
+    """
+
+    cause: str
+    sure: float
+    evidence: tuple[Evidence, ...] = ()
+    next: str = ""
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuledOut:
+    """A cause that was thought of and is not it."""
+
+    cause: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableProblem:
+    """Something wrong with one variable. problem: a name of `doctor.problems`.   is_error: it will not work; else advice.
+
+    line, column: from 1, in the file or in the value; None where there is no place.   found: the offending text, masked.
+    fix: what to do, in words.   value: what it should be, only where there is exactly one safe answer (never shown: it may be a
+    secret).
+    """
+
+    key: str
+    problem: str
+    is_error: bool
+    fix: str
+    line: int | None = None
+    column: int | None = None
+    found: str = ""
+    service: str | None = None
+    value: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Ranked causes, the surest first; empty when nothing is wrong. `unknown` is a cause of its own."""
+
+    state: State
+    causes: tuple[Cause, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
+    variables: tuple[VariableProblem, ...] = ()

@@ -1,13 +1,24 @@
 """The verbs at the edge: what the capabilities ask of clock, history and channels, as small Protocols."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from everwake.model import Beat, Incident, LogLine, Observation, State, Transition
+from everwake.model import (
+    Beat,
+    DeployRecord,
+    Incident,
+    LogLine,
+    Observation,
+    PlatformEvent,
+    PlatformLine,
+    PlatformService,
+    State,
+    Transition,
+)
 
-__all__ = ["Clock", "Notice", "Recorder", "Standing"]
+__all__ = ["Clock", "Notice", "Platform", "Recorder", "Standing"]
 
 
 class Clock(Protocol):
@@ -79,4 +90,68 @@ class Recorder(Protocol):
     @property
     def trouble(self) -> str | None:
         """What is wrong with the history now, in words, or None. Told on the page; never a state of a service."""
+        ...
+
+
+class Platform(Protocol):
+    """Who runs services, through its API. Each call ends within its own deadline.
+
+    verbs: those that this platform has, by the names of the methods below; a playbook that needs another asks a person.
+
+    Raises, all of them: OutOfReach when the platform did not answer or refused the key; Finding when it answered no.
+    """
+
+    name: str
+    verbs: frozenset[str]
+
+    def services(self) -> Awaitable[Sequence[PlatformService]]:
+        """All that the key can see."""
+
+    def find(self, *, id: str | None, name: str, host: str | None) -> Awaitable[PlatformService]:
+        """One service by its id, else by name, else by the host of its URL."""
+
+    def service(self, id: str) -> Awaitable[PlatformService]:
+        """One service as it stands now, with its instances."""
+
+    def deploys(self, id: str, most: int = 20) -> Awaitable[Sequence[DeployRecord]]:
+        """The newest first."""
+
+    def deploy(self, id: str, *, intention: str, clear_cache: bool = False) -> Awaitable[DeployRecord]:
+        """Deploy the latest commit. intention: one intention is deployed once, however often this is called with it; a deploy
+        that the write of a variable has triggered meanwhile is adopted."""
+
+    def cancel(self, id: str, deploy_id: str) -> Awaitable[DeployRecord]:
+        """Stop a deploy that is under way."""
+
+    def rollback(self, id: str, deploy_id: str, *, intention: str) -> Awaitable[DeployRecord]:
+        """Deploy again what `deploy_id` had deployed."""
+
+    def follow(self, id: str, deploy_id: str) -> AsyncIterator[DeployRecord]:
+        """Its status, each time it changes, until it has ended."""
+
+    def restart(self, id: str) -> Awaitable[None]:
+        """New instances of the same deploy."""
+
+    def suspend(self, id: str) -> Awaitable[None]:
+        """Stop it until `resume`."""
+
+    def resume(self, id: str) -> Awaitable[None]:
+        """Undo the owner's `suspend`."""
+
+    def events(self, id: str, since: datetime | None = None, most: int = 100) -> Awaitable[Sequence[PlatformEvent]]:
+        """The newest first."""
+
+    def logs(
+        self, id: str, since: datetime, until: datetime | None = None, most: int = 1_000
+    ) -> Awaitable[Sequence[PlatformLine]]:
+        """Lines of a window, oldest first; the newest `most` where there are more."""
+
+    def follow_logs(self, id: str) -> AsyncIterator[PlatformLine]:
+        """New lines as they come, over a WebSocket, reconnecting; ends when it is closed."""
+
+    def variables(self, id: str) -> Awaitable[Mapping[str, str]]:
+        """All of them with their values, env groups included."""
+
+    def set_variables(self, id: str, values: Mapping[str, str | None]) -> Awaitable[None]:
+        """Write some (None removes one) and leave the others; read back and compared. Deploys nothing by itself."""
         ...

@@ -8,11 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from everwake.sim import ready
 from everwake.sim.claim import Claim
-from everwake.sim.fleet import Fleet
-from everwake.sim.group import Group
-from everwake.sim.process import Program
+from everwake.sim.processes import ready
+from everwake.sim.processes.fleet import Fleet
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.process import Program
 from tests.support import standin
 
 

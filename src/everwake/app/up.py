@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from everwake.errors import DidNotStart, Finding, MissingExtra, Misused
-from everwake.sim import ports, ready, redis
+from everwake.sim import ports, redis
 from everwake.sim.claim import Claim
-from everwake.sim.fleet import Fleet, Patience, Witness
-from everwake.sim.group import Group
-from everwake.sim.process import Program
+from everwake.sim.processes import ready
+from everwake.sim.processes.fleet import Fleet, Patience, Witness
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.process import Program
 from everwake.sim.signals import Stopped, ToldToStop
 
 __all__ = ["PASSED_ON", "Running", "Screen", "Up", "environment", "fleet_file", "run_up", "up"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from everwake.errors import MissingExtra
-from everwake.sim import ready
 from everwake.sim.ports import HOST
-from everwake.sim.process import Program
+from everwake.sim.processes import ready
+from everwake.sim.processes.process import Program
 
 __all__ = ["OwnRedis", "own"]
 

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 import everwake
 from everwake.errors import MissingExtra
-from everwake.sim import ready, redis
+from everwake.sim import redis
 from everwake.sim.fake_redis import logs_in
-from everwake.sim.fleet import Fleet, Patience
-from everwake.sim.group import Group
-from everwake.sim.process import Program
-from tests.everwake.sim.test_fleet import Heard
+from everwake.sim.processes import ready
+from everwake.sim.processes.fleet import Fleet, Patience
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.process import Program
+from tests.everwake.sim.processes.test_fleet import Heard
 from tests.support.processes import free_port
 
 SOURCE = Path(everwake.__file__).parent.parent

@@ -4,8 +4,9 @@ import asyncio
 import socket
 from pathlib import Path
 
-from everwake.sim import ports, ready
-from everwake.sim.logfile import LogFile
+from everwake.sim import ports
+from everwake.sim.processes import ready
+from everwake.sim.processes.logfile import LogFile
 
 
 def test_a_log_is_turned_over_at_its_limit_and_keeps_one_predecessor(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from everwake.sim import guardian
+from everwake.sim.processes import guardian
 
 __all__ = ["Group"]
 
@@ -33,7 +33,7 @@ class Group:
 
     def __enter__(self) -> Self:
         if sys.platform == "win32":
-            from everwake.sim._windows_job import join_a_job_that_ends_with_us
+            from everwake.sim.processes._windows_job import join_a_job_that_ends_with_us
 
             join_a_job_that_ends_with_us()
             return self

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everwake.sim._restarts import Restarts
+from everwake.sim.processes._restarts import Restarts
 
 
 def test_the_wait_doubles_from_one_second_to_thirty() -> None:

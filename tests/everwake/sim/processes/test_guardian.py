@@ -15,13 +15,13 @@ import psutil
 import pytest
 
 from everwake.errors import AlreadyRunning, Misused
-from everwake.sim import guardian
 from everwake.sim.claim import Claim
+from everwake.sim.processes import guardian
 from tests.support import lone_run
 from tests.support.processes import free_port
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="the guardian is POSIX; Windows has a job object")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 KILLS = int(os.environ.get("SOAK", "10"))
 
 

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from everwake.errors import DidNotStart
-from everwake.sim import ready
-from everwake.sim._restarts import Restarts
-from everwake.sim.fleet import Fleet, Patience
-from everwake.sim.group import Group
-from everwake.sim.process import Program
+from everwake.sim.processes import ready
+from everwake.sim.processes._restarts import Restarts
+from everwake.sim.processes.fleet import Fleet, Patience
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.process import Program
 from tests.support import standin
 from tests.support.processes import free_port
 

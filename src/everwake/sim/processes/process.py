@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-from everwake.sim.group import Group
-from everwake.sim.ready import Ready
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.ready import Ready
 
 __all__ = ["Process", "Program"]
 

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from everwake.errors import DidNotStart
-from everwake.sim._restarts import Restarts
-from everwake.sim.group import Group
-from everwake.sim.logfile import LogFile
-from everwake.sim.process import Process, Program
+from everwake.sim.processes._restarts import Restarts
+from everwake.sim.processes.group import Group
+from everwake.sim.processes.logfile import LogFile
+from everwake.sim.processes.process import Process, Program
 
 __all__ = ["Fleet", "Patience", "Witness"]
 

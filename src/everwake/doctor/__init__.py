@@ -1,0 +1,1 @@
+"""What is wrong with variables and blueprints, before and after they ship."""

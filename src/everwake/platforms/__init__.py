@@ -1,0 +1,1 @@
+"""Who runs services, through their APIs: one file per platform."""

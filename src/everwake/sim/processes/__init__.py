@@ -1,0 +1,1 @@
+"""Processes that run together: each watched, its lines heard, none left behind."""
