@@ -4,6 +4,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of an example; how long a whole test may take is the timeout's business.
+settings.register_profile("everwake", deadline=None)
+settings.load_profile("everwake")
 
 
 @pytest.hookimpl(wrapper=True)

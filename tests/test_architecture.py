@@ -24,7 +24,7 @@ PURE = (
     "everwake.diagnose.causes", "everwake.diagnose.facts", "everwake.diagnose.engine",
     "everwake.doctor.variables.dotenv", "everwake.doctor.rules", "everwake.doctor.fix", "everwake.doctor.blueprint",
     "everwake.remedy.plan", "everwake.remedy.guard",
-    "everwake.budget.ledger", "everwake.budget.forecast", "everwake.budget.plan",
+    "everwake.budget.ledger", "everwake.budget.forecast", "everwake.budget.plan", "everwake.budget.windows",
     "everwake.verify.criteria", "everwake.notify.compose", "everwake.history.rollup",
     "chatify.masking", "chatify.problems", "chatify.chatbot.sessions", "chatify.backend.decide",
 )  # fmt: skip
