@@ -11,6 +11,7 @@ from enum import StrEnum
 
 __all__ = [
     "PLAN_MEMORY_BYTES",
+    "Broken",
     "Commit",
     "Deploy",
     "DeployStatus",
@@ -21,6 +22,7 @@ __all__ = [
     "Owner",
     "Service",
     "ServiceType",
+    "Standing",
     "Suspender",
     "Trigger",
 ]  # fmt: skip
@@ -222,3 +224,31 @@ class LogEntry:
     text: str
     level: str = "info"
     instance: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a service stands between two lives of the simulator. live: id of its live deploy, "" when none is.
+
+    is_asleep: spun down for want of traffic.   crashes: in a row, of its instances.
+    """
+
+    service_id: str
+    live: str = ""
+    is_asleep: bool = False
+    crashes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A drill that a service is in. how: its name.   variables: as they were before, None where there was none.
+
+    health_check_path, commit_id: what was changed, as it was before; "" when it was not.
+    """
+
+    service_id: str
+    how: str
+    at: datetime
+    variables: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    health_check_path: str | None = None
+    commit_id: str = ""
