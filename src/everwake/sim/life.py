@@ -7,13 +7,14 @@ said so. All times given in are monotonic real seconds.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum, StrEnum
+from typing import Any
 
 from everwake.sim.pace import Pace
 from everwake.sim.records import Deploy, DeployStatus, Service, Suspender, Trigger
 
 __all__ = [
-    "BUILDS", "Change", "Direction", "Health", "Ledger", "Rules", "Seen", "Throttle", "Verdict", "cause_of_end", "direct", "failed",
-    "gate", "may_sleep", "passes", "restart_wait_s", "streak_after", "superseded", "timed_out",
+    "BUILDS", "Change", "Direction", "Health", "Ledger", "Rules", "Seen", "Throttle", "Verdict", "cause_of_end", "direct",
+    "failed", "gate", "may_sleep", "passes", "restart_wait_s", "streak_after", "superseded", "timed_out",
 ]  # fmt: skip
 
 
@@ -50,10 +51,11 @@ class Rules:
 
     def paced(self, pace: Pace) -> "Rules":
         """The same in real seconds; none becomes so short that a real process could not follow."""
-        return replace(self, **{
+        waits: dict[str, Any] = {
             each.name: pace.real_s(getattr(self, each.name), _LEAST_S.get(each.name, 0.0))
             for each in fields(self) if each.name.endswith("_s") and each.name != "wake_refill_s"
-        })  # fmt: skip
+        }  # fmt: skip
+        return replace(self, **waits)
 
 
 # A Python service needs a second or two to start, a busy one longer; a health check that gives it less would lie.
