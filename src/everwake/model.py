@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
-    "Action", "Beat", "BeatKind", "Cause", "DeployRecord", "Diagnosis", "Evidence", "Failure", "FailureKind", "Incident", "Level",
-    "LogLine", "Observation", "Phase", "PlatformEvent", "PlatformLine", "PlatformService", "RuledOut", "State", "Transition",
-    "VariableProblem",
+    "Action", "Beat", "BeatKind", "Cause", "Criterion", "DeployRecord", "Diagnosis", "Doubt", "Evidence", "Failure",
+    "FailureKind", "Incident", "Level", "LogLine", "Observation", "Phase", "PlatformEvent", "PlatformLine", "PlatformService",
+    "Proof", "RuledOut", "State", "Transition", "VariableProblem",
 ]  # fmt: skip
 
 
@@ -158,6 +158,15 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Looks of one check that failed one after the other. looks: how many, 1 or more.   first: the first of them."""
+
+    check: str
+    looks: int
+    first: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One thing done about an incident. by: "keeper" or who."""
 
@@ -172,7 +181,9 @@ class Action:
 class Incident:
     """From leaving `up` to returning to it. parent: the incident of the service it depends on, when that one is why.
 
-    flaps: how often it came back and fell again while open.
+    opened_at: when the first failed look began, which is kept as `first`.   cause: a name, or None while nobody has found one.
+    flaps: how often it came back and fell again while open.   diagnosis: why, once somebody has looked into it.
+    proof: whether it was shown to be well again; None while nobody has tried.
     """
 
     id: str
@@ -184,6 +195,8 @@ class Incident:
     flaps: int = 0
     first: Observation | None = None
     actions: tuple[Action, ...] = field(default=())
+    diagnosis: "Diagnosis | None" = None
+    proof: "Proof | None" = None
 
 
 class Level(StrEnum):
@@ -351,3 +364,27 @@ class Diagnosis:
     causes: tuple[Cause, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()
     variables: tuple[VariableProblem, ...] = ()
+
+
+# --- is it well again -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One thing that must hold of a service that is well. met: None while nobody could tell.   said: how it is known."""
+
+    name: str
+    met: bool | None
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Whether a service was shown to be well: only when every criterion is met."""
+
+    criteria: tuple[Criterion, ...] = ()
+
+    @property
+    def is_proved(self) -> bool:
+        """Nothing is proved by no criterion."""
+        return bool(self.criteria) and all(criterion.met for criterion in self.criteria)

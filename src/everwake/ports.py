@@ -8,6 +8,7 @@ from typing import Protocol
 from everwake.model import (
     Beat,
     DeployRecord,
+    Doubt,
     Incident,
     LogLine,
     Observation,
@@ -43,7 +44,8 @@ class Standing:
     """What the history remembers of a service, enough to go on after a restart without a false step.
 
     since: when the state began.   streak: looks in a row that were good (> 0) or bad (< 0).   incident: the open one.
-    told: somebody was told, or is about to be, that the incident began.
+    told: somebody was told, or is about to be, that the incident began.   doubts: checks that failed, while that is not
+    decided or keeps the service from being up.
     """
 
     service: str
@@ -54,6 +56,7 @@ class Standing:
     incident: Incident | None = None
     told: bool = False
     last: Observation | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
