@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from everwake.fleet.redact import MASK, is_secret_name
 from everwake.fleet.schema import Expect
 from everwake.model import Failure, FailureKind, Phase
 
@@ -42,7 +43,10 @@ def _same(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, name: str = "") -> str:
+    """A value for people; what `name` says is a secret is not one for them."""
+    if name and is_secret_name(name):
+        return MASK
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else text[:59] + "…"
 
@@ -63,8 +67,8 @@ def judge(expect: Expect, status: int, headers: Mapping[str, str], body: bytes, 
     for name, value in expect.headers.items():
         found = headers.get(name.lower())
         if found != value:
-            seen = "is absent" if found is None else f"is {_shown(found)}"
-            return _unmet(FailureKind.HEADER, f"header {name} {seen}, expected {_shown(value)}")
+            seen = "is absent" if found is None else f"is {_shown(found, name)}"
+            return _unmet(FailureKind.HEADER, f"header {name} {seen}, expected {_shown(value, name)}")
     if expect.json and (failure := _judge_json(expect.json, body)):
         return failure
     if expect.text is not None and expect.text not in body.decode("utf-8", "replace"):
@@ -83,7 +87,7 @@ def _judge_json(wanted: Mapping[str, Any], body: bytes) -> Failure | None:
         try:
             found = at_path(document, path)
         except KeyError:
-            return _unmet(FailureKind.JSON, f"{path} is absent, expected {_shown(value)}")
+            return _unmet(FailureKind.JSON, f"{path} is absent, expected {_shown(value, path)}")
         if not _same(found, value):
-            return _unmet(FailureKind.JSON, f"{path} is {_shown(found)}, expected {_shown(value)}")
+            return _unmet(FailureKind.JSON, f"{path} is {_shown(found, path)}, expected {_shown(value, path)}")
     return None

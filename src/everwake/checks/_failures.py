@@ -10,21 +10,19 @@ from typing import Final
 
 import pycurl  # type: ignore[import-untyped,unused-ignore]
 
+from everwake.fleet.redact import redact
 from everwake.model import Failure, FailureKind, Phase
 
 __all__ = ["CURL", "IGNORED_CURL", "detail", "of_curl", "of_exception", "of_verify_code", "of_websocket"]
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
-# Linear: bounded classes, no nested repetition. A library's message quotes URLs and addresses, at times with credentials.
-_USERINFO = re.compile(r"(?<=://)[^/?#\s@\"']{1,500}@")
-_QUERY = re.compile(r"([?&][\w.-]{1,64}=)[^&#\s\"']+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def detail(text: object) -> str:
-    """Text for people: one line, at most 300 characters, without user names, passwords and query values."""
-    return _CONTROL.sub(" ", _QUERY.sub(r"\1***", _USERINFO.sub("***@", str(text)[:2_000]))).strip()[:300]
+    """Text for people: one line, at most 300 characters, masked: a library's message quotes URLs, at times with credentials."""
+    return _CONTROL.sub(" ", redact(str(text)[:2_000])).strip()[:300]
 
 
 # --- operating system -------------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from everwake.checks import _failures, heartbeat, http
@@ -12,7 +13,8 @@ from everwake.checks._addresses import Dialer
 from everwake.checks._curl import Looker
 from everwake.checks._kind import CheckKind, Tape, Unmet
 from everwake.checks._registry import kinds
-from everwake.fleet.schema import Service
+from everwake.fleet.redact import redact_header, redact_with
+from everwake.fleet.schema import Secret, Service
 from everwake.model import Beat, Failure, FailureKind, Observation
 from everwake.ports import Clock
 
@@ -23,12 +25,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One check of one service, with everything filled in. waking: its spec for the look that wakes."""
+    """One check of one service, with everything filled in. waking: its spec for the look that wakes.   known: its secrets."""
 
     kind: CheckKind
     spec: Any
     waking: Any
     timeout_s: float
+    known: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Checks:
@@ -64,7 +67,9 @@ class Checks:
         """
         wanted = self._settled(service)[check]
         spec, timeout_s = (wanted.spec, wanted.timeout_s) if patience_s is None else (wanted.waking, patience_s)
-        return await self.run(wanted.kind, spec, service=service.name, timeout_s=timeout_s, check=check)
+        return await self.run(
+            wanted.kind, spec, service=service.name, timeout_s=timeout_s, check=check, known=wanted.known
+        )
 
     async def follow(self, service: Service) -> AsyncGenerator[Beat, None]:
         """Hold the service's heartbeat for ever; closing the generator lets go of the line."""
@@ -82,18 +87,26 @@ class Checks:
         for n, check in enumerate(service.checks):
             kind = kinds()[check.kind]
             spec = kind.settled(check.spec, service)
-            wanted[f"{check.kind}:{n}"] = _Wanted(kind, spec, spec, check.timeout_s)
+            wanted[f"{check.kind}:{n}"] = _Wanted(kind, spec, spec, check.timeout_s, tuple(_secrets_of(spec)))
         self._wanted[service.name] = (service, wanted)
         return wanted
 
     # --- one look -----------------------------------------------------------------------------------------------------
 
     async def run(
-        self, kind: CheckKind, spec: Any, *, service: str, timeout_s: float, check: str | None = None
+        self,
+        kind: CheckKind,
+        spec: Any,
+        *,
+        service: str,
+        timeout_s: float,
+        check: str | None = None,
+        known: Sequence[str] = (),
     ) -> Observation:
         """Look once and say what was seen. Never raises but CancelledError; ends within `timeout_s`.
 
-        check: what the observation is filed under, the kind's name when left out.
+        check: what the observation is filed under, the kind's name when left out.   known: secrets that a server may echo.
+        What was seen is masked here, so nobody further on ever holds a secret of somebody else's answer.
         """
         if kind.observe is None:
             raise ValueError(f"{kind.name} is followed, not observed")
@@ -110,6 +123,8 @@ class Checks:
             if failure is None:
                 log.exception("check.broken", extra={"service": service, "check": kind.name})
                 failure = Failure(kind=FailureKind.INTERNAL, phase=tape.now, detail=type(error).__name__)
+        if failure is not None and failure.detail:
+            failure = replace(failure, detail=redact_with(failure.detail, known))
         return Observation(
             service=service,
             check=check or kind.name,
@@ -118,8 +133,22 @@ class Checks:
             failure=failure,
             status=tape.status,
             phases=tape.phases,
-            headers=tape.headers,
-            excerpt=tape.excerpt,
+            headers={
+                name: redact_header(name, redact_with(value, known) if known else value)
+                for name, value in tape.headers.items()
+            },
+            excerpt=redact_with(tape.excerpt, known),
             certificate_expires_at=tape.certificate_expires_at,
             redirects=tape.redirects,
         )
+
+
+def _secrets_of(spec: Any) -> Iterator[str]:
+    """What a check's settings hold that must never be shown, should a server send it back."""
+    for setting in fields(spec):
+        value = getattr(spec, setting.name)
+        for one in value.values() if isinstance(value, Mapping) else (value,):
+            if isinstance(one, Secret):
+                yield one.reveal()
+                # Of a URL the password alone may come back, of a header the token without its scheme.
+                yield from (piece for piece in re.split(r"[/:@?&=\s]+", one.reveal()) if len(piece) >= 6)

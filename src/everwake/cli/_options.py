@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from everwake.fleet.redact import redact
+
 __all__ = ["Data", "FleetFile", "Json", "logs_to_stderr"]
 
 FleetFile = Annotated[Path, typer.Option("--fleet", metavar="FILE", help="The fleet file.")]
@@ -18,13 +20,13 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 
 
 class _Event(logging.Formatter):
-    """`2026-01-01T00:00:00Z WARNING vantage.ours why="no route"`."""
+    """`2026-01-01T00:00:00Z WARNING vantage.ours why="no route"`, masked: a library's message may quote anything."""
 
     def format(self, record: logging.LogRecord) -> str:
         extras = {name: value for name, value in vars(record).items() if name not in _OWN}
         said = " ".join([record.getMessage(), *(f"{name}={value!r}" for name, value in extras.items())])
         text = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%SZ')} {record.levelname} {said}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        return redact(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text)
 
 
 def logs_to_stderr() -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from everwake.errors import OutOfReach
+from everwake.fleet.redact import redact, redact_header
 from everwake.history import _file, outbox, queries
-from everwake.history._conceal import conceal
 from everwake.history._lanes import MOST_LOOKS, FailedLook, Move, Stream
 from everwake.history._writer import Writer
 from everwake.history.packing import LONGEST_S, SMALL, clean, dump, look_ms, pack_value
@@ -53,7 +53,7 @@ class History:
         path: Path,
         clock: Clock,
         *,
-        mask: Callable[[str], str] = conceal,
+        mask: Callable[[str], str] = redact,
         connect: Callable[[Path], sqlite3.Connection] = _file.connect,
     ) -> None:
         self.path = path
@@ -299,7 +299,10 @@ class History:
         return replace(
             look,
             failure=failure,
-            headers={clean(name[:LONGEST_HEADER]): clean(mask(value[:LONGEST_HEADER])) for name, value in headers},
+            headers={
+                clean(name[:LONGEST_HEADER]): clean(redact_header(name, mask(value[:LONGEST_HEADER])))
+                for name, value in headers
+            },
             excerpt=clean(mask(look.excerpt[:LONGEST_EXCERPT])[:LONGEST_EXCERPT]),
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from everwake.errors import MissingExtra
+from everwake.fleet.redact import redact_with
 from everwake.fleet.schema import Secret
 from everwake.notify.compose import Message, shortened
 
@@ -91,9 +92,7 @@ class _Heard(logging.Handler):
     def __init__(self, secret: Secret) -> None:
         super().__init__(logging.WARNING)
         self._thread, self._lines = threading.get_ident(), list[str]()
-        self._pieces = sorted(
-            {piece for piece in re.split(r"[/:@?&=+,;]+", secret.reveal()) if len(piece) >= 3}, key=len, reverse=True
-        )
+        self._pieces = [piece for piece in re.split(r"[/:@?&=+,;]+", secret.reveal()) if len(piece) >= 3]
 
     def __enter__(self) -> "_Heard":
         logger = logging.getLogger("apprise")
@@ -113,9 +112,7 @@ class _Heard(logging.Handler):
     @property
     def reason(self) -> str:
         text = " ".join(" ".join(self._lines).split())
-        for piece in self._pieces:
-            text = text.replace(piece, "***")
-        return shortened(text, REASON_CHARS)
+        return shortened(redact_with(text, self._pieces), REASON_CHARS)
 
 
 async def in_thread(call: Callable[[], T], deadline_s: float) -> T:
