@@ -32,7 +32,8 @@ __all__ = ["Answer", "Door", "Manners", "NoSuch", "Unclear", "is_loopback"]
 
 log = logging.getLogger(__name__)
 
-_P, _T = ParamSpec("_P"), TypeVar("_T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Writes that may be repeated because twice is the same as once.

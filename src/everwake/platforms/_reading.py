@@ -85,8 +85,9 @@ def page(value: object, what: str) -> tuple[Sequence[Mapping[str, object]], str]
     return items, text(rows[-1], "cursor", 1_000) if rows else ""
 
 
-def service(data: Mapping[str, object]) -> PlatformService:
+def service(value: object) -> PlatformService:
     """A service, without its instances. Raises Unreadable when it has no id."""
+    data = record(value)
     if not (id := text(data, "id")):
         raise Unreadable("a service without an id")
     details = _within(data, "serviceDetails")
@@ -117,8 +118,9 @@ def service(data: Mapping[str, object]) -> PlatformService:
     )
 
 
-def deploy(data: Mapping[str, object], service_id: str) -> DeployRecord:
+def deploy(value: object, service_id: str) -> DeployRecord:
     """A deploy. Raises Unreadable when it has no id."""
+    data = record(value)
     if not (id := text(data, "id")):
         raise Unreadable("a deploy without an id")
     commit, status, trigger = _within(data, "commit"), text(data, "status"), text(data, "trigger")
@@ -135,16 +137,18 @@ def deploy(data: Mapping[str, object], service_id: str) -> DeployRecord:
     )
 
 
-def event(data: Mapping[str, object]) -> PlatformEvent:
+def event(value: object) -> PlatformEvent:
     """An event of any type. Raises Unreadable when it has no id or no time."""
+    data = record(value)
     at = moment(data.get("timestamp"))
     if not (id := text(data, "id")) or at is None:
         raise Unreadable("an event without id or time")
     return PlatformEvent(id=id, type=text(data, "type") or "unknown", at=at, details=_within(data, "details"))
 
 
-def line(data: Mapping[str, object]) -> PlatformLine:
+def line(value: object) -> PlatformLine:
     """A log entry. Raises Unreadable when it has no id or no time."""
+    data = record(value)
     at = moment(data.get("timestamp"))
     if not (id := text(data, "id")) or at is None:
         raise Unreadable("a log entry without id or time")
@@ -169,12 +173,13 @@ def instances(value: object) -> tuple[str, ...]:
     return tuple(id for each in records(value) if (id := text(each, "id")))
 
 
-def variable(data: Mapping[str, object]) -> tuple[str, str]:
+def variable(value: object) -> tuple[str, str]:
     """Key and value. Raises Unreadable, without the value, when it is none."""
-    key, value = data.get("key"), data.get("value")
-    if not isinstance(key, str) or not isinstance(value, str):
+    data = record(value)
+    key, held = data.get("key"), data.get("value")
+    if not isinstance(key, str) or not isinstance(held, str):
         raise Unreadable("a variable without key or value")
-    return key, value
+    return key, held
 
 
 def host_of(address: str) -> str:

@@ -148,9 +148,7 @@ class Render:
 
     async def service(self, id: str) -> PlatformService:
         """One service as it stands now, with its instances (None where the platform does not tell)."""
-        found = self._door.read(
-            _reading.service, _reading.record, (await self._door.ask("services.retrieve_service", id)).data
-        )
+        found = self._door.read(_reading.service, (await self._door.ask("services.retrieve_service", id)).data)
         self._owners[found.id] = found.owner_id
         try:
             running = self._door.read(_reading.instances, (await self._door.ask("services.list_instances", id)).data)
@@ -193,7 +191,7 @@ class Render:
 
     async def _one(self, id: str, deploy_id: str, tries: int | None = None) -> DeployRecord:
         answer = await self._door.ask("deploys.retrieve_deploy", id, deploy_id, tries=tries)
-        return self._door.read(_reading.deploy, _reading.record, answer.data, id)
+        return self._door.read(_reading.deploy, answer.data, id)
 
     async def deploy(self, id: str, *, intention: str, clear_cache: bool = False) -> DeployRecord:
         """Deploy the latest commit; once for one intention.
@@ -258,7 +256,7 @@ class Render:
                     continue
                 # 202 is "queued": the deploy is there, or will be, but is not told.
                 found = (
-                    self._door.read(_reading.deploy, _reading.record, answer.data, id)
+                    self._door.read(_reading.deploy, answer.data, id)
                     if answer.data is not None
                     else await self._appeared(made, others | {each.id for each in before})
                 )
@@ -293,7 +291,7 @@ class Render:
             if found.is_running:
                 raise OutOfReach(f"{lost.message}; {deploy_id} still runs", hint="try again") from None
             return found
-        return self._door.read(_reading.deploy, _reading.record, answer.data, id)
+        return self._door.read(_reading.deploy, answer.data, id)
 
     async def follow(self, id: str, deploy_id: str) -> AsyncIterator[DeployRecord]:
         """Its status, each time it changes, until it has ended; at most 30 calls.
@@ -424,9 +422,7 @@ class Render:
 
     async def _owner(self, id: str) -> str:
         if id not in self._owners:
-            found = self._door.read(
-                _reading.service, _reading.record, (await self._door.ask("services.retrieve_service", id)).data
-            )
+            found = self._door.read(_reading.service, (await self._door.ask("services.retrieve_service", id)).data)
             self._owners[id] = found.owner_id
         return self._owners[id]
 
