@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from everwake.errors import OutOfReach
 from everwake.fleet.schema import Secret
 
-__all__ = ["RunningKeeper", "running_keeper"]
+__all__ = ["RunningKeeper", "is_alive", "running_keeper"]
 
 ASK_S = 5.0
 ANSWER_BYTES = 16 * 1024 * 1024
@@ -54,12 +54,12 @@ def running_keeper(data: Path, token: Secret | None = None) -> RunningKeeper | N
     """The keeper that a live `up.json` in that folder names."""
     with suppress(OSError, ValueError):
         said = json.loads((data / "up.json").read_bytes())
-        if isinstance(said, dict) and isinstance(said.get("dashboard"), str) and _is_alive(said.get("pid")):
+        if isinstance(said, dict) and isinstance(said.get("dashboard"), str) and is_alive(said.get("pid")):
             return RunningKeeper(said["dashboard"], token)
     return None
 
 
-def _is_alive(pid: object) -> bool:
+def is_alive(pid: object) -> bool:
     """Whether the process that wrote the file still lives; a killed one could not remove it."""
     if not isinstance(pid, int) or pid <= 0:
         return False

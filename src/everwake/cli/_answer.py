@@ -1,13 +1,17 @@
 """What commands that answer print: one JSON document, or words for a person, in colour on a terminal."""
 
 import json
+import re
 import sys
 from typing import Any
 
 from everwake.cli._terminal import DIM, GREEN, RED, YELLOW, Terminal
 from everwake.model import State
 
-__all__ = ["colour_of", "document", "note", "say"]
+__all__ = ["colour_of", "document", "note", "plain", "say"]
+
+# What strangers wrote must not reach the terminal as a command to it.
+_CONTROL = re.compile(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _COLOUR = {State.UP: GREEN, State.DOWN: RED, State.ASLEEP: DIM, State.PAUSED: DIM}
 
@@ -30,3 +34,8 @@ def say(text: str, colour: str | None = None) -> None:
 def note(text: str) -> None:
     """A line about what goes on."""
     print(Terminal.dyed(DIM, f"· {text}", sys.stderr), file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Text of others without escape sequences and control characters; a line end becomes a blank."""
+    return _CONTROL.sub("", text).replace("\n", " ")
