@@ -103,3 +103,12 @@ def test_every_value_is_equal_to_itself_at_its_own_path(document: dict[str, obje
     for key, value in document.items():
         assert at_path(document, key) == value
         assert judge(Expect(json={key: value}), 200, {}, json.dumps(document).encode(), 0.0) is None
+
+
+def test_a_value_that_is_a_secret_by_its_name_is_not_told() -> None:
+    failure = judge(Expect(json={"session.token": "open-sesame"}), 200, {}, b'{"session":{"token":"hunter2"}}', 0.1)
+    assert failure is not None
+    assert failure.detail == "session.token is ***, expected ***"
+    failure = judge(Expect(headers={"x-api-key": "open-sesame"}), 200, {"x-api-key": "hunter2"}, b"", 0.1)
+    assert failure is not None
+    assert failure.detail == "header x-api-key is ***, expected ***"

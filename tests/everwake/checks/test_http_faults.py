@@ -51,6 +51,9 @@ FAULTS = [
         {"transfer_s": LIMIT_S}, LIMIT_S, 200,
     ),
     Fault(
+        "one byte a second", faulty.drip(1.0), FailureKind.TIMEOUT, Phase.TRANSFER, {"transfer_s": LIMIT_S}, LIMIT_S, 200,
+    ),
+    Fault(
         "headers one byte at a time", faulty.drip_headers(0.05), FailureKind.TIMEOUT, Phase.TRANSFER,
         {"transfer_s": LIMIT_S}, LIMIT_S,
     ),

@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from everwake.checks import CheckKind, Checks, Tape, Unmet, _registry
-from everwake.fleet.schema import Check, Service
+from everwake.checks import CheckKind, Checks, Tape, Unmet, _registry, http
+from everwake.fleet.schema import Check, Secret, Service
 from everwake.model import Failure, FailureKind, Observation, Phase
 from tests.support import faulty
 from tests.support.faulty import serve
@@ -66,6 +66,33 @@ async def test_what_a_check_says_itself_is_taken_as_it_is(checks: Checks) -> Non
     seen = await run(checks, says)
     assert seen.failure == Failure(kind=FailureKind.ANSWER, phase=Phase.COMMAND, detail="no")
     assert (seen.status, seen.excerpt) == (418, "teapot")
+
+
+async def test_what_was_seen_is_masked_where_it_is_made(checks: Checks) -> None:
+    async def leaks(spec: Nothing, tape: Tape) -> None:
+        tape.headers = {"x-api-key": "plain words", "location": "https://a.example/?code=abc", "server": "uvicorn"}
+        tape.excerpt = 'REDIS_URL=redis://:hunter2@cache.example:6379 {"password": "hunter2"}'
+        raise Unmet(FailureKind.ANSWER, Phase.COMMAND, "token=hunter2")
+
+    seen = await run(checks, leaks)
+    assert seen.headers == {"x-api-key": "***", "location": "https://a.example/?code=***", "server": "uvicorn"}
+    assert "hunter2" not in f"{seen}"
+    assert "cache.example:6379" in seen.excerpt
+
+
+async def test_a_server_that_sends_our_own_secret_back_does_not_have_it_shown(checks: Checks) -> None:
+    async def echoes(line: faulty.Connection) -> None:
+        words = (await line.request()).split()
+        sent = words[words.index(b"X-Pass:") + 1]
+        answer = b"HTTP/1.1 403 No\r\nx-said: %b\r\ncontent-length: %d\r\n\r\nyou sent %b"
+        await line.send(answer % (sent, len(sent) + 9, sent))
+        await line.hold()
+
+    async with serve(echoes) as server:
+        spec = http.Spec(headers={"X-Pass": Secret("open-sesame", "env PASS")})
+        service = Service(name="a", url=server.url, checks=(Check(kind="http", spec=spec, every_s=60, timeout_s=5),))
+        seen = await checks.look(service, "http:0")
+    assert (seen.status, seen.excerpt, seen.headers) == (403, "you sent ***", {"x-said": "***"})
 
 
 async def test_being_cancelled_passes_through(checks: Checks) -> None:
