@@ -29,8 +29,8 @@ class Kept:
 def needs(variables: Mapping[str, Mapping[str, str]], urls: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
     """Who depends on whom: whose variables hold the host of another one's URL. Origin lists do not count: who may call is not
     who is needed. Of two that name each other, the later one is taken to need the earlier one."""
-    order, found = list(urls), {name: [] for name in urls}  # type: dict[str, list[str]]
-    for name in order:
+    found: dict[str, list[str]] = {name: [] for name in urls}
+    for name in urls:
         for other, url in urls.items():
             host = urlsplit(url).netloc
             values = [
