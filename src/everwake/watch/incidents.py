@@ -1,20 +1,23 @@
 """From transitions to incidents: what opens one, what folds into another, what counts as flapping, and what is told. Pure.
 
-- An incident opens when a service goes `down` or `degraded`, dated from when it left `up`.
+- An incident opens when a service goes `down` or `degraded`, dated from its first failed look: where it was waking before, from
+  the look that found it asleep. Time in which nobody could know (paused, our own line down) is not counted in.
 - It closes when the service has been up for `settle_s`, dated from when it came back. Whoever falls again before that is
   flapping: the same incident goes on, and each time it has to stay up for longer.
 - A service whose dependency is down too folds into the dependency's incident: one message, not two. So a message about a
   service that depends on others waits `grace_s`, in case the one it depends on is found down a moment later.
+
+What is recorded is wall time; what is waited for is counted in monotonic seconds (`now_s`), since the wall clock may jump.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from everwake.model import Incident, Observation, State, Transition
 from everwake.ports import Standing
 
-__all__ = ["Book", "Told", "follow", "incident_id", "pass_time", "resume"]
+__all__ = ["Book", "Told", "amend", "drop", "follow", "incident_id", "pass_time", "resume"]
 
 _BAD = (State.DOWN, State.DEGRADED)
 SETTLE_S = 60.0
@@ -34,23 +37,26 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One open incident. left_at: when the service left `up`.   back_at: since when it is up again, while that settles.
+    """One open incident. back_at, back_s: since when the service is up again, while that settles; else None.
 
-    tell_at: when its opening is to be told; None: told already, or never to be told because it folded.
+    is_down: down, not merely degraded, when last seen not well.
+    tell_s: when its opening is to be told; None: told already, or never to be told because it folded.
     """
 
     incident: Incident
     back_at: datetime | None = None
-    tell_at: datetime | None = None
+    back_s: float = 0.0
+    is_down: bool = True
+    tell_s: float | None = None
     was_told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """All open incidents by service; left_at: services that are no longer up, since when, without an incident so far."""
+    """All open incidents by service, in the order in which they opened; waking: services that wake, since when."""
 
     open: Mapping[str, Entry] = field(default_factory=dict)
-    left_at: Mapping[str, datetime] = field(default_factory=dict)
+    waking: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def incident_id(service: str, opened_at: datetime) -> str:
@@ -64,66 +70,93 @@ def settle_s(flaps: int) -> float:
 
 
 def follow(
-    book: Book, move: Transition, seen: Observation | None, depends_on: Mapping[str, tuple[str, ...]]
+    book: Book, move: Transition, seen: Observation | None, depends_on: Mapping[str, tuple[str, ...]], now_s: float
 ) -> tuple[Book, tuple[Incident, ...]]:
-    """Enter one transition. The answer's incidents are those that changed, to be stored."""
+    """Enter one transition. seen: the first failed look.   The answer's incidents are those that changed, to be stored."""
     name, entry = move.service, book.open.get(move.service)
-    left = dict(book.left_at)
+    began_at = book.waking.get(name, move.at)
+    waking = {other: at for other, at in book.waking.items() if other != name}
+    if move.new is State.WAKING:
+        waking[name] = began_at
+    elif move.new not in _BAD:
+        began_at = move.at
+    if waking != book.waking:
+        book = replace(book, waking=waking)
     if move.new is State.UP:
-        left.pop(name, None)
-        if entry is None:
-            return replace(book, left_at=left), ()
-        return _with(replace(book, left_at=left), replace(entry, back_at=move.at)), ()
-    left.setdefault(name, move.at)
-    book = replace(book, left_at=left)
+        return (book, ()) if entry is None else (_with(book, replace(entry, back_at=move.at, back_s=now_s)), ())
     if move.new not in _BAD:
         # Paused, asleep on purpose, waking or not known: nothing opens; what is open stays open, and is not settling.
         return (_with(book, replace(entry, back_at=None)), ()) if entry else (book, ())
+    is_down = move.new is State.DOWN
     if entry is not None:
         flaps = entry.incident.flaps + (1 if entry.back_at is not None else 0)
-        incident = replace(entry.incident, flaps=flaps, cause=move.cause or entry.incident.cause)
-        return _with(book, replace(entry, incident=incident, back_at=None)), (incident,)
-    opened_at = left[name]
+        # What somebody found out by looking into it is worth more than what one look says.
+        cause = entry.incident.cause if entry.incident.diagnosis else move.cause or entry.incident.cause
+        incident = replace(entry.incident, flaps=flaps, cause=cause)
+        book = _with(book, replace(entry, incident=incident, back_at=None, is_down=is_down))
+        return _fold_children(book, incident, depends_on) if is_down and not entry.is_down else (book, (incident,))
     parent = _open_parent(book, name, depends_on)
     incident = Incident(
-        id=incident_id(name, opened_at), service=name, opened_at=opened_at, cause=move.cause, parent=parent, first=seen
+        id=incident_id(name, began_at), service=name, opened_at=began_at, cause=move.cause, parent=parent, first=seen
     )
-    waits = any(True for _ in depends_on.get(name, ()))
-    tell_at = None if parent else move.at + timedelta(seconds=GRACE_S if waits else 0.0)
-    book = _with(book, Entry(incident=incident, tell_at=tell_at))
-    return _fold_children(book, incident, depends_on)
+    tell_s = None if parent else now_s + (GRACE_S if depends_on.get(name) else 0.0)
+    book = _with(book, Entry(incident=incident, tell_s=tell_s, is_down=is_down))
+    return _fold_children(book, incident, depends_on) if is_down else (book, (incident,))
 
 
-def pass_time(book: Book, now: datetime) -> tuple[Book, tuple[Told, ...]]:
+def pass_time(book: Book, now_s: float) -> tuple[Book, tuple[Told, ...]]:
     """What is due by now: openings whose grace is over, and incidents that have settled. Closed ones leave the book."""
     told: list[Told] = []
     for name, entry in list(book.open.items()):
-        if entry.back_at is not None and (now - entry.back_at).total_seconds() >= settle_s(entry.incident.flaps):
-            closed = replace(entry.incident, closed_at=entry.back_at)
-            book = replace(book, open={k: v for k, v in book.open.items() if k != name})
-            told.append(Told(incident=closed, opened=False, is_news=entry.was_told))
-            book = _unfold(book, closed.id, now)
-        elif entry.tell_at is not None and entry.tell_at <= now and entry.back_at is None:
+        entry = book.open.get(name, entry)
+        if entry.back_at is not None and now_s - entry.back_s >= settle_s(entry.incident.flaps):
+            book, closed = drop(book, name, entry.back_at, now_s)
+            told += closed
+        elif entry.tell_s is not None and entry.tell_s <= now_s and entry.back_at is None:
             told.append(Told(incident=entry.incident, opened=True))
-            book = _with(book, replace(entry, tell_at=None, was_told=True))
+            book = _with(book, replace(entry, tell_s=None, was_told=True))
     return book, tuple(told)
 
 
-def resume(book: Book, standing: Standing, still_open: Collection[str], now: datetime) -> Book:
+def drop(book: Book, name: str, at: datetime, now_s: float) -> tuple[Book, tuple[Told, ...]]:
+    """Close what is open of one service. at: when it ended, though never before it began: the clock may have been put back."""
+    entry = book.open.get(name)
+    waking = {other: since for other, since in book.waking.items() if other != name}
+    book = replace(book, open={k: v for k, v in book.open.items() if k != name}, waking=waking)
+    if entry is None:
+        return book, ()
+    closed = replace(entry.incident, closed_at=max(at, entry.incident.opened_at))
+    return _unfold(book, closed.id, now_s), (Told(incident=closed, opened=False, is_news=entry.was_told),)
+
+
+def amend(book: Book, name: str, change: Callable[[Incident], Incident]) -> tuple[Book, Incident | None]:
+    """Put what was found out or done into the open incident of a service; None where there is none."""
+    entry = book.open.get(name)
+    if entry is None:
+        return book, None
+    incident = change(entry.incident)
+    return _with(book, replace(entry, incident=incident)), incident
+
+
+def resume(book: Book, standing: Standing, still_open: Collection[str], now: datetime, now_s: float) -> Book:
     """Enter what stood before a restart. still_open: ids of all open incidents: who folded into one that has ended meanwhile is
     told after the grace, and so is whoever was to be told when the keeper died."""
     name, incident = standing.service, standing.incident
-    if standing.state is not State.UP:
-        book = replace(book, left_at={**book.left_at, name: incident.opened_at if incident else standing.since})
+    if standing.state is State.WAKING:
+        book = replace(book, waking={**book.waking, name: standing.since})
     if incident is None or incident.closed_at is not None:
         return book
     waits = not standing.told and incident.parent not in still_open
+    is_back = standing.state is State.UP
+    back_for_s = max(0.0, (now - standing.since).total_seconds())
     return _with(
         book,
         Entry(
             incident=incident,
-            back_at=standing.since if standing.state is State.UP else None,
-            tell_at=now + timedelta(seconds=GRACE_S) if waits else None,
+            back_at=standing.since if is_back else None,
+            back_s=now_s - back_for_s if is_back else 0.0,
+            is_down=standing.state is not State.DEGRADED,
+            tell_s=now_s + GRACE_S if waits else None,
             was_told=standing.told,
         ),
     )
@@ -148,7 +181,7 @@ def _ancestors(name: str, depends_on: Mapping[str, tuple[str, ...]]) -> list[str
 def _open_parent(book: Book, name: str, depends_on: Mapping[str, tuple[str, ...]]) -> str | None:
     for parent in reversed(_ancestors(name, depends_on)):
         entry = book.open.get(parent)
-        if entry is not None and entry.back_at is None:
+        if entry is not None and entry.back_at is None and entry.is_down:
             return entry.incident.id
     return None
 
@@ -161,14 +194,14 @@ def _fold_children(
     for name, entry in list(book.open.items()):
         if not entry.was_told and entry.incident.parent is None and parent.service in _ancestors(name, depends_on):
             child = replace(entry.incident, parent=parent.id)
-            book = _with(book, replace(entry, incident=child, tell_at=None))
+            book = _with(book, replace(entry, incident=child, tell_s=None))
             changed.append(child)
     return book, tuple(changed)
 
 
-def _unfold(book: Book, parent_id: str, now: datetime) -> Book:
+def _unfold(book: Book, parent_id: str, now_s: float) -> Book:
     """The parent is well again and a child is not: then it was not only the parent, and is told after the grace."""
     for entry in list(book.open.values()):
         if entry.incident.parent == parent_id and entry.back_at is None and not entry.was_told:
-            book = _with(book, replace(entry, tell_at=now + timedelta(seconds=GRACE_S)))
+            book = _with(book, replace(entry, tell_s=now_s + GRACE_S))
     return book

@@ -5,27 +5,30 @@ It opens no socket and no file itself: looking, following, probing and recording
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import (
+    Action,
     Beat,
     BeatKind,
+    Diagnosis,
     Failure,
     FailureKind,
     Incident,
     LogLine,
     Observation,
     Phase,
+    Proof,
     State,
-    Transition,
 )
-from everwake.ports import Clock, Notice, Recorder, Standing
-from everwake.watch import incidents, state, vantage, view, words
+from everwake.ports import Clock, Recorder, Standing
+from everwake.watch import state, vantage, view, words
+from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, host_of, policy_of
+from everwake.watch._ledger import Ledger
 from everwake.watch.schedule import Schedule, next_on_grid
 
 __all__ = ["Eyes", "Keeper"]
@@ -35,7 +38,7 @@ log = logging.getLogger(__name__)
 LOOKS_AT_ONCE = 2_000
 HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
-PRIMARY = "http"
+JUMP_S = 5.0
 
 
 class Eyes(Protocol):
@@ -52,43 +55,12 @@ class Eyes(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What changes about one service while it is kept."""
-
-    service: Service
-    host: str
-    policy: state.Policy
-    watch: state.Watch
-    strip: view.Strip = field(default_factory=view.Strip)
-    last: Observation | None = None
-    heart: view.Heart | None = None
-    looking: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-    patience_s: float | None = None
-    line: asyncio.Task[None] | None = None
-    waiters: list[asyncio.Future[Observation]] = field(default_factory=list)
-
-
-def _host(service: Service) -> str:
-    return urlsplit(service.url).hostname or service.name
-
-
-def _policy(service: Service) -> state.Policy:
-    return state.Policy(every_s=service.every_s, sleeps=service.sleeps, primary=PRIMARY)
-
-
-def _watch(standing: Standing | None) -> state.Watch:
-    if standing is None:
-        return state.Watch()
-    return state.Watch(state=standing.state, since=standing.since, cause=standing.cause, streak=standing.streak)
-
-
 class Keeper:
     """Keeps one fleet. Start it with `run`; everything else may be called from the same loop at any time.
 
     said: called with every line of the activity log, `changed` with the name of every service whose view changed, `told` with
-    every incident that opened, changed or closed; each must return at once.
+    every incident that opened, changed or closed; each must return at once.   standings: how everything stood when the last
+    keeper ended; who had stopped monitoring then finds it stopped.
     """
 
     def __init__(
@@ -99,7 +71,6 @@ class Keeper:
         clock: Clock,
         *,
         standings: Iterable[Standing] = (),
-        monitoring: bool = True,
         said: Callable[[LogLine], None] = lambda line: None,
         changed: Callable[[str], None] = lambda name: None,
         told: Callable[[Incident], None] = lambda incident: None,
@@ -107,21 +78,20 @@ class Keeper:
     ) -> None:
         self.fleet = fleet
         self._eyes, self._recorder, self._clock = eyes, recorder, clock
-        self._said, self._changed, self._told, self._link = said, changed, told, link
+        self._said, self._changed = said, changed
         self._schedule = Schedule()
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._wake = asyncio.Event()
         self._stopping = False
         self._running_looks = 0
         self._own_line = vantage.OwnLine()
-        self._monitoring = monitoring
-        self._book = incidents.Book()
-        self._depends_on = _depends_on(fleet)
+        self._ledger = Ledger(fleet, self._kept, recorder, clock, said=said, changed=changed, told=told, link=link)
         known = {standing.service: standing for standing in standings}
-        still_open = {standing.incident.id for standing in known.values() if standing.incident}
+        self._ledger.resume(fleet, known.values())
         for service in fleet.services:
-            self._adopt(service, known.get(service.name), still_open)
+            self._adopt(service, known.get(service.name))
+        self._monitoring = not _was_stopped([known[name] for name in self._kept if name in known])
         self._wall_offset_s = clock.now().timestamp() - clock.monotonic()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -129,8 +99,13 @@ class Keeper:
     async def run(self) -> None:
         """Keep watching until `stop`. Cancelling it is fine too."""
         async with asyncio.TaskGroup() as self._tasks:
+            self._ledger.begin()
             if self._monitoring:
                 self._begin_monitoring()
+            else:
+                self._say(words.still_stopped(self._clock.now()))
+                for kept in self._kept.values():
+                    self._pause(kept)
             while not self._stopping:
                 self._tick()
                 await self._until_due()
@@ -159,8 +134,13 @@ class Keeper:
         self._notice_jump(now_s)
         for key, due_s in self._schedule.due(now_s, max(0, LOOKS_AT_ONCE - self._running_looks)):
             name, _, check = key.partition("\0")
-            self._look_soon(self._kept[name], check, now_s - due_s)
-        self._pass_time()
+            kept = self._kept[name]
+            if kept.watch.state is State.WAKING and check != PRIMARY:
+                # One patient look wakes it; whatever else is asked of it meanwhile would only be in the way.
+                self._plan(kept, check, now_s, None)
+                continue
+            self._look_soon(kept, check, now_s - due_s)
+        self._ledger.pass_time()
 
     # --- what people can ask for --------------------------------------------------------------------------------------
 
@@ -194,9 +174,9 @@ class Keeper:
     def check_now(self, name: str) -> int:
         """Look at one service now, with every check it has. Raises KeyError."""
         kept = self._kept[name]
-        for check in self._checks(kept.service):
+        for check in checks_of(kept.service):
             self._look_soon(kept, check, 0.0)
-        return len(self._checks(kept.service))
+        return len(checks_of(kept.service))
 
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what its primary check sees. Raises KeyError."""
@@ -208,19 +188,22 @@ class Keeper:
 
     def reload(self, fleet: Fleet) -> None:
         """Take another description of the fleet. Who is in both keeps state, line and turn; nobody is looked at twice."""
-        self.fleet, self._depends_on = fleet, _depends_on(fleet)
+        self.fleet = fleet
+        self._ledger.take(fleet)
         wanted = {service.name: service for service in fleet.services}
         for name in [name for name in self._kept if name not in wanted]:
-            self._drop(self._kept.pop(name))
+            self._drop(self._kept[name])
+            self._ledger.gone(self._kept[name])
+            del self._kept[name]
         for service in fleet.services:
-            kept = self._kept.get(service.name)
-            if kept is None:
-                kept = self._adopt(service, None)
-                if self._monitoring and self._tasks:
-                    self._resume(kept)
-            elif kept.service != service:
-                self._change(kept, service)
-        self._kept = {name: self._kept[name] for name in wanted}
+            known = self._kept.get(service.name)
+            if known is None:
+                self._come(self._adopt(service, None))
+            elif known.service != service:
+                self._change(known, service)
+        ordered = {name: self._kept[name] for name in wanted}
+        self._kept.clear()
+        self._kept.update(ordered)
         self._wake.set()
 
     # --- views --------------------------------------------------------------------------------------------------------
@@ -248,7 +231,7 @@ class Keeper:
     @property
     def open_incidents(self) -> tuple[Incident, ...]:
         """All that are open now, in the order in which they opened."""
-        return tuple(entry.incident for entry in self._book.open.values())
+        return self._ledger.open
 
     @property
     def running_looks(self) -> int:
@@ -258,8 +241,7 @@ class Keeper:
     def service_view(self, name: str) -> view.ServiceView:
         """How one service stands now. Raises KeyError."""
         kept = self._kept[name]
-        entry = self._book.open.get(name)
-        last = kept.last
+        incident, last = self._ledger.of(name), kept.last
         return view.ServiceView(
             name=name,
             title=kept.service.title,
@@ -275,7 +257,7 @@ class Keeper:
             next_check_at=self._wall_time(self._schedule.at(f"{name}\0{PRIMARY}")),
             checking=PRIMARY in kept.looking,
             heartbeat=kept.heart,
-            incident=entry.incident.id if entry else None,
+            incident=incident.id if incident else None,
             strip=kept.strip.looks(),
         )
 
@@ -286,20 +268,37 @@ class Keeper:
 
     # --- services coming and going ------------------------------------------------------------------------------------
 
-    def _adopt(self, service: Service, standing: Standing | None, still_open: Collection[str] = ()) -> _Kept:
-        kept = _Kept(service=service, host=_host(service), policy=_policy(service), watch=_watch(standing))
+    def _adopt(self, service: Service, standing: Standing | None) -> Kept:
+        kept = Kept(service=service, host=host_of(service), policy=policy_of(service), watch=state.Watch())
         if standing is not None:
             kept.last = standing.last
-            self._book = incidents.resume(self._book, standing, still_open, self._clock.now())
+            kept.watch = state.resume(
+                standing, self._clock.now(), kept.policy, (*checks_of(service)[1:], *_heart(service))
+            )
+            kept.patience_s = kept.policy.wake_patience_s if kept.watch.state is State.WAKING else None
         if service.heartbeat:
             kept.heart = view.Heart()
         self._kept[service.name] = kept
         return kept
 
-    def _change(self, kept: _Kept, service: Service) -> None:
-        old, kept.service, kept.host, kept.policy = kept.service, service, _host(service), _policy(service)
-        for check in self._checks(old):
+    def _come(self, kept: Kept) -> None:
+        """One that is new while the keeper runs: looked at now, or paused like the others."""
+        if self._tasks is None:
+            return
+        if self._monitoring:
+            self._resume(kept)
+        else:
+            self._tell(kept, State.PAUSED)
+
+    def _change(self, kept: Kept, service: Service) -> None:
+        old, kept.service, kept.host, kept.policy = kept.service, service, host_of(service), policy_of(service)
+        for check in checks_of(old):
             self._schedule.cancel(f"{old.name}\0{check}")
+        # What failed and is no longer looked at, or in another way, is no reason for anything.
+        same = {f"{one.kind}:{n}" for n, one in enumerate(service.checks) if one in old.checks[n : n + 1]} | {
+            *_heart(service)
+        }
+        kept.watch = replace(kept.watch, failing=tuple(one for one in kept.watch.failing if one.check in same))
         if (old.url, old.heartbeat, old.heartbeat_every_s) != (
             service.url,
             service.heartbeat,
@@ -312,8 +311,8 @@ class Keeper:
         if self._monitoring and self._tasks:
             self._resume(kept)
 
-    def _drop(self, kept: _Kept) -> None:
-        for check in self._checks(kept.service):
+    def _drop(self, kept: Kept) -> None:
+        for check in checks_of(kept.service):
             self._schedule.cancel(f"{kept.service.name}\0{check}")
         if kept.line is not None:
             kept.line.cancel()
@@ -325,21 +324,21 @@ class Keeper:
                 self._tell(kept, State.UNKNOWN)
             self._resume(kept)
 
-    def _resume(self, kept: _Kept) -> None:
+    def _resume(self, kept: Kept) -> None:
         """Plan what is not planned yet: a service never seen is looked at now, others in their own turn."""
         now_s = self._clock.monotonic()
-        for check in self._checks(kept.service):
+        for check in checks_of(kept.service):
             key = f"{kept.service.name}\0{check}"
             if self._schedule.at(key) is None and check not in kept.looking:
-                due_s = next_on_grid(key, self._every_s(kept.service, check), now_s)
-                is_new = kept.watch.state is not State.UP or kept.last is None
+                due_s = next_on_grid(key, every_s(kept.service, check), now_s)
+                is_new = kept.watch.state is not State.UP or kept.last is None or kept.watch.confirming is not None
                 # Spread over a second: 10,000 first looks in one moment would be a burst of our own making.
                 self._schedule.plan(key, now_s + (due_s % 1.0) if is_new else due_s)
         if kept.service.heartbeat and kept.line is None and self._tasks is not None:
             kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
         self._wake.set()
 
-    def _pause(self, kept: _Kept) -> None:
+    def _pause(self, kept: Kept) -> None:
         self._drop(kept)
         kept.line = None
         if kept.heart is not None:
@@ -352,17 +351,9 @@ class Keeper:
             for waiter in kept.waiters:
                 waiter.cancel()
 
-    @staticmethod
-    def _checks(service: Service) -> tuple[str, ...]:
-        return (PRIMARY, *(f"{check.kind}:{n}" for n, check in enumerate(service.checks)))
-
-    @staticmethod
-    def _every_s(service: Service, check: str) -> float:
-        return service.every_s if check == PRIMARY else service.checks[int(check.partition(":")[2])].every_s
-
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    def _look_soon(self, kept: _Kept, check: str, late_s: float) -> None:
+    def _look_soon(self, kept: Kept, check: str, late_s: float) -> None:
         """Start a look, or remember that one is wanted when the same one is under way."""
         if check in kept.looking or self._tasks is None:
             kept.again.add(check)
@@ -376,7 +367,7 @@ class Keeper:
         patience_s, kept.patience_s = (kept.patience_s, None) if check == PRIMARY else (None, kept.patience_s)
         self._tasks.create_task(self._look(kept, check, patience_s, late_s))
 
-    async def _look(self, kept: _Kept, check: str, patience_s: float | None, late_s: float) -> None:
+    async def _look(self, kept: Kept, check: str, patience_s: float | None, late_s: float) -> None:
         service = kept.service
         try:
             seen = await self._eyes.look(service, check, patience_s)
@@ -394,30 +385,43 @@ class Keeper:
             kept.again.discard(check)
             self._schedule.plan(f"{service.name}\0{check}", self._clock.monotonic())
 
-    def _saw(self, kept: _Kept, check: str, seen: Observation) -> None:
-        self._recorder.looked((seen,))
+    def _saw(self, kept: Kept, check: str, seen: Observation) -> None:
         now_s = self._clock.monotonic()
+        if seen.failure is not None:
+            seen = self._in_todays_time(seen, now_s)
+        self._recorder.looked((seen,))
         if self._own_line.saw(seen, kept.host, now_s) and self._tasks is not None:
             self._tasks.create_task(self._look_at_ourselves())
         if not self._monitoring:
             self._show(kept, seen)
             return
         if self._own_line.excuses(seen) and kept.watch.state is not State.DOWN:
-            # Our own line is down: the look says nothing, and the service is looked at again in its turn.
-            self._tell(kept, State.UNKNOWN, "our own line")
-            self._plan(kept, check, now_s, None)
+            # Our own line is down: the look says nothing, and the service is looked at again as one that is not up.
+            self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
+            self._plan(kept, check, now_s, state.Look(after_s=state.pause_s(State.UNKNOWN, kept.policy)))
             self._show(kept, seen)
             return
-        step = state.advance(kept.watch, seen, kept.policy)
+        before = kept.watch
+        step = state.advance(before, seen, kept.policy)
         kept.watch = step.watch
         if check == PRIMARY:
             kept.patience_s = step.next.patience_s if step.next else None
         self._plan(kept, check, now_s, step.next)
         self._show(kept, seen)
-        if step.move is not None:
-            self._moved(kept, step.move, seen)
+        self._follow(kept, before, step)
 
-    def _show(self, kept: _Kept, seen: Observation) -> None:
+    def _follow(self, kept: Kept, before: state.Watch, step: state.Step) -> None:
+        """Carry out what one look decided beside the next look."""
+        if step.move is not None:
+            self._ledger.moved(kept, step.move, step.evidence)
+            if step.move.old in (State.DOWN, State.WAKING) and step.move.new in (State.UP, State.DEGRADED):
+                self._hold_line_anew(kept)
+        elif state.doubts_changed(before, step.watch):
+            self._ledger.doubted(kept)
+        if step.asks and PRIMARY not in kept.looking:
+            self._look_soon(kept, PRIMARY, 0.0)
+
+    def _show(self, kept: Kept, seen: Observation) -> None:
         if seen.check == PRIMARY:
             kept.last = seen
             ms = None if seen.status is None else seen.took_s * 1000
@@ -429,10 +433,10 @@ class Keeper:
         self._say(words.of_look(kept.service, seen, kept.watch.cause))
         self._changed(kept.service.name)
 
-    def _plan(self, kept: _Kept, check: str, now_s: float, wanted: state.Look | None) -> None:
-        key, every_s = f"{kept.service.name}\0{check}", self._every_s(kept.service, check)
-        if wanted is None or wanted.after_s >= every_s:
-            self._schedule.plan(key, next_on_grid(key, every_s, now_s))
+    def _plan(self, kept: Kept, check: str, now_s: float, wanted: state.Look | None) -> None:
+        key, usual_s = f"{kept.service.name}\0{check}", every_s(kept.service, check)
+        if wanted is None or wanted.after_s >= usual_s:
+            self._schedule.plan(key, next_on_grid(key, usual_s, now_s))
         else:
             self._schedule.plan(key, now_s + wanted.after_s)
         if (at_s := self._schedule.at(key)) is not None and at_s <= now_s + 1.0:
@@ -440,14 +444,20 @@ class Keeper:
 
     # --- the persistent line ------------------------------------------------------------------------------------------
 
-    async def _hold_line(self, kept: _Kept, service: Service) -> None:
+    async def _hold_line(self, kept: Kept, service: Service) -> None:
         async for beat in self._eyes.follow(service):
             if self._kept.get(service.name) is not kept or kept.heart is None:
                 return
             self._recorder.beat(beat)
             self._felt(kept, beat)
 
-    def _felt(self, kept: _Kept, beat: Beat) -> None:
+    def _hold_line_anew(self, kept: Kept) -> None:
+        """It is back: its line is made now, and not when a pause that grew while it was away is over."""
+        if kept.line is not None and kept.heart is not None and not kept.heart.connected and self._tasks is not None:
+            kept.line.cancel()
+            kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
+
+    def _felt(self, kept: Kept, beat: Beat) -> None:
         heart = kept.heart or view.Heart()
         lost = False
         match beat.kind:
@@ -472,73 +482,45 @@ class Keeper:
             # A line that drops is news of the service itself: look at once, whatever the interval.
             self._look_soon(kept, PRIMARY, 0.0)
 
-    def _fold_beat(self, kept: _Kept, beat: Beat) -> None:
+    def _fold_beat(self, kept: Kept, beat: Beat) -> None:
         failure = beat.failure
         if failure is None and beat.kind in (BeatKind.CLOSED, BeatKind.FAILED):
             failure = Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.BEAT)
-        seen = Observation(
-            service=beat.service, check="heartbeat", at=beat.at, took_s=beat.took_s or 0.0, failure=failure
-        )
+        took_s = beat.took_s or 0.0 if failure is None else 0.0
+        seen = Observation(service=beat.service, check=HEART, at=beat.at, took_s=took_s, failure=failure)
         if failure is not None:
             self._recorder.looked((seen,))
-        step = state.advance(kept.watch, seen, kept.policy)
+        if not self._monitoring:
+            return
+        before = kept.watch
+        step = state.advance(before, seen, kept.policy)
         kept.watch = step.watch
-        if step.move is not None:
-            self._moved(kept, step.move, seen)
+        self._follow(kept, before, step)
 
     # --- what follows -------------------------------------------------------------------------------------------------
 
-    def _moved(self, kept: _Kept, move: Transition, seen: Observation | None) -> None:
-        self._book, changed = incidents.follow(self._book, move, seen, self._depends_on)
-        self._say(words.of_move(kept.service, move))
-        for incident in changed:
-            if incident.service != move.service:
-                self._store(self._kept[incident.service], None, incident)
-        entry = self._book.open.get(move.service)
-        self._store(kept, move, entry.incident if entry else None)
-        self._pass_time()
-        self._changed(kept.service.name)
+    def diagnosed(self, which: str, diagnosis: Diagnosis) -> Incident | None:
+        """Somebody found out why: its surest cause becomes the service's and the incident's, and it is written down.
 
-    def _store(
-        self, kept: _Kept, move: Transition | None, incident: Incident | None, notices: tuple[Notice, ...] = ()
-    ) -> None:
-        watch, entry = kept.watch, self._book.open.get(kept.service.name)
-        at = move.at if move else self._clock.now()
-        standing = Standing(
-            service=kept.service.name,
-            state=watch.state,
-            since=watch.since or at,
-            cause=watch.cause,
-            streak=watch.streak,
-            incident=incident,
-            told=entry is not None and entry.was_told,
-            last=kept.last,
-        )
-        same = move or Transition(service=kept.service.name, old=watch.state, new=watch.state, at=at, cause=watch.cause)
-        self._recorder.moved(same, standing, notices)
-        if incident is not None:
-            self._told(incident)
+        which: a service, or the id of its open incident.   None: nothing is open there any more.
+        """
+        return self._ledger.diagnosed(which, diagnosis)
 
-    def _pass_time(self) -> None:
-        """Tell what is due to be told and close what has settled."""
-        if not self._book.open:
-            return
-        self._book, told = incidents.pass_time(self._book, self._clock.now())
-        for news in told:
-            kept = self._kept.get(news.incident.service)
-            if kept is not None:
-                notices = (
-                    (words.notice(kept.service, news.incident, self._link(news.incident), opened=news.opened),)
-                    if news.is_news
-                    else ()
-                )
-                self._store(kept, None, news.incident, notices)
-                self._changed(kept.service.name)
+    def acted(self, name: str, action: Action) -> Incident | None:
+        """Something was done about a service's open incident; None where nothing is open."""
+        return self._ledger.amend(name, lambda one: replace(one, actions=(*one.actions, action)))
 
-    def _tell(self, kept: _Kept, new: State, cause: str | None = None) -> None:
-        kept.watch, move = state.tell(kept.watch, kept.service.name, new, self._clock.now(), cause)
+    def proved(self, name: str, proof: Proof) -> Incident | None:
+        """It was tried whether a service is well again; None where nothing is open."""
+        return self._ledger.amend(name, lambda one: replace(one, proof=proof))
+
+    def _tell(self, kept: Kept, new: State, cause: str | None = None) -> None:
+        before, name = kept.watch, kept.service.name
+        kept.watch, move = state.tell(before, name, new, self._clock.now(), cause)
         if move is not None:
-            self._moved(kept, move, None)
+            self._ledger.moved(kept, move, None)
+        elif state.doubts(before):
+            self._ledger.doubted(kept)
 
     def _say(self, line: LogLine) -> None:
         self._recorder.said(line)
@@ -549,8 +531,16 @@ class Keeper:
     def _notice_jump(self, now_s: float) -> None:
         offset_s = self._clock.now().timestamp() - now_s
         jump_s, self._wall_offset_s = offset_s - self._wall_offset_s, offset_s
-        if abs(jump_s) > 60.0 and self._own_line.ours is None:
+        if abs(jump_s) > JUMP_S:
             log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
+            for kept in self._kept.values():
+                kept.watch = state.jumped(kept.watch, jump_s)
+
+    def _in_todays_time(self, seen: Observation, now_s: float) -> Observation:
+        """A look during which the wall clock jumped, as if that had been before it: it ended now, and took what it took."""
+        self._notice_jump(now_s)
+        began_at = self._clock.now() - timedelta(seconds=seen.took_s)
+        return replace(seen, at=began_at) if abs((began_at - seen.at).total_seconds()) > JUMP_S else seen
 
     async def _look_at_ourselves(self) -> None:
         """Ends well before a failure is confirmed, so that our own line is known to be down before anybody else is."""
@@ -559,15 +549,23 @@ class Keeper:
             probe = await self._eyes.probe()
         finally:
             self._own_line.probed(probe)
-        if self._own_line.ours is not None:
-            log.warning("vantage.ours", extra={"why": self._own_line.ours})
-            for kept in self._kept.values():
-                if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
-                    self._tell(kept, State.UNKNOWN, "our own line")
+        if self._own_line.ours is None or not self._monitoring:
+            return
+        log.warning("vantage.ours", extra={"why": self._own_line.ours})
+        for kept in self._kept.values():
+            if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
+                self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
 
 
-def _depends_on(fleet: Fleet) -> Mapping[str, tuple[str, ...]]:
-    return {service.name: service.depends_on for service in fleet.services}
+def _heart(service: Service) -> tuple[str, ...]:
+    return (HEART,) if service.heartbeat else ()
+
+
+def _was_stopped(standings: list[Standing]) -> bool:
+    """Whether somebody had stopped monitoring: everybody is paused. Where a keeper died while it paused or unpaused them, what it
+    did last is what was wanted."""
+    newest = max(standings, key=lambda standing: standing.since, default=None)
+    return newest is not None and newest.state is State.PAUSED
 
 
 def _shown(seen: Observation, now: State) -> State:

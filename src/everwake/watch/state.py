@@ -4,15 +4,23 @@
 
 A service is `down` only after it failed again when looked at once more at once, after 1 s and after 3 s: within 5 s whatever
 its interval. What a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
+Whatever is decided later is dated from the first look that failed, and that look is kept as the evidence.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from everwake.model import Failure, FailureKind, Observation, Phase, State, Transition
+from everwake.model import Doubt, Failure, FailureKind, Observation, Phase, State, Transition
+from everwake.ports import Standing
 
-__all__ = ["Look", "Policy", "Step", "Verdict", "Watch", "advance", "judge", "tell"]
+__all__ = [
+    "Look", "Policy", "Step", "Verdict", "Watch", "advance", "doubts", "doubts_changed", "judge", "jumped", "pause_s", "resume",
+    "tell",
+]  # fmt: skip
+
+RESUME_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +66,9 @@ class Watch:
     """How one service stands.
 
     confirming: confirming looks made since the first failure, None when there is nothing to confirm.
-    streak: looks in a row that were good (> 0) or not (< 0).
-    failing: other checks -> failures in a row.
+    first: the first look of the primary check that was not good, while that is being confirmed or the service wakes.
+    streak: looks in a row that were good (> 0) or not (< 0).   failing: other checks that fail.
+    slow: the last good look was slower than wanted.   good_at: when it began.
     """
 
     state: State = State.UNKNOWN
@@ -68,16 +77,24 @@ class Watch:
     failure: Failure | None = None
     streak: int = 0
     confirming: int | None = None
-    failing: tuple[tuple[str, int], ...] = ()
+    first: Observation | None = None
+    failing: tuple[Doubt, ...] = ()
+    slow: bool = False
+    good_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What follows from one look. next: None when the look was not the primary check's."""
+    """What follows from one look. next: None when the look was not the primary check's.
+
+    evidence: the look from which `move` is dated.   asks: the primary check is to look now, for another one fails.
+    """
 
     watch: Watch
     move: Transition | None
     next: Look | None
+    evidence: Observation | None = None
+    asks: bool = False
 
 
 def judge(seen: Observation, policy: Policy) -> Verdict:
@@ -102,13 +119,6 @@ def judge(seen: Observation, policy: Policy) -> Verdict:
     return Verdict.BAD
 
 
-def _moved(watch: Watch, new: State, seen: Observation, cause: str | None = None) -> tuple[Watch, Transition | None]:
-    if new is watch.state:
-        return replace(watch, failure=seen.failure, cause=cause or watch.cause), None
-    move = Transition(service=seen.service, old=watch.state, new=new, at=seen.at, cause=cause, failure=seen.failure)
-    return replace(watch, state=new, since=seen.at, cause=cause, failure=seen.failure), move
-
-
 def advance(watch: Watch, seen: Observation, policy: Policy) -> Step:
     """Fold one look into how the service stands."""
     verdict = judge(seen, policy)
@@ -122,79 +132,149 @@ def advance(watch: Watch, seen: Observation, policy: Policy) -> Step:
         case Verdict.BAD:
             return _bad(watch, seen, policy)
         case Verdict.OURS:
-            # Our own fault says nothing about the service: it stays as it was, and is looked at again.
-            return Step(watch=watch, move=None, next=Look(after_s=_pause_s(watch.state, policy)))
+            return _ours(watch, policy)
 
 
-def _pause_s(state: State, policy: Policy) -> float:
+def pause_s(state: State, policy: Policy) -> float:
+    """How long until the next look: who is not up is looked at more often."""
     return policy.every_s if state in (State.UP, State.DEGRADED) else min(policy.every_s, policy.not_up_every_s)
 
 
+def _moved(
+    watch: Watch, new: State, at: datetime, evidence: Observation, failure: Failure | None, cause: str | None = None
+) -> tuple[Watch, Transition]:
+    """To another state. at: when that began, brought into the order of what was before."""
+    at = _after(watch.since, at, evidence.at)
+    move = Transition(service=evidence.service, old=watch.state, new=new, at=at, cause=cause, failure=evidence.failure)
+    return replace(watch, state=new, since=at, cause=cause, failure=failure), move
+
+
+def _after(since: datetime | None, at: datetime, seen_at: datetime) -> datetime:
+    """`at`, but not before the state that it ends; unless that one began in the future, for then the clock was put back."""
+    return at if since is None or at >= since or since > seen_at + timedelta(seconds=RESUME_S) else since
+
+
 def _good(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> Step:
-    beside = any(count >= policy.degrade_after for _, count in watch.failing)
-    new = State.DEGRADED if beside or verdict is Verdict.SLOW else State.UP
+    decided = [doubt for doubt in watch.failing if doubt.looks >= policy.degrade_after] if watch.failing else []
+    # What another check saw after this look began may be the death of the service, which this look is too old to tell.
+    ripe = decided if watch.state is State.DEGRADED else [doubt for doubt in decided if doubt.first.at <= seen.at]
+    is_slow = verdict is Verdict.SLOW
+    new = State.DEGRADED if is_slow or ripe else State.UP
     is_same = new is watch.state
-    cause = watch.cause if new is not State.UP and (beside or is_same) else None
-    move = None
+    failure = ripe[0].first.failure if ripe and seen.failure is None else seen.failure
+    move, evidence, since = None, None, watch.since
     if not is_same:
-        move = Transition(service=seen.service, old=watch.state, new=new, at=seen.at, cause=cause, failure=seen.failure)
+        evidence = seen
+        if ripe and not is_slow and watch.state is State.UP:
+            evidence = min((doubt.first for doubt in ripe), key=lambda first: first.at)
+        # Who was not there is back when it answered, which may be minutes after it was asked.
+        late_s = seen.took_s if watch.state in (State.WAKING, State.DOWN) else 0.0
+        since = _after(watch.since, evidence.at + timedelta(seconds=late_s), seen.at)
+        move = Transition(service=seen.service, old=watch.state, new=new, at=since, failure=evidence.failure)
     # Made outright: this is what nearly every look comes to, and `replace` would cost as much as the rest of the decision.
     after = Watch(
-        state=new, since=watch.since if is_same else seen.at, cause=cause, failure=seen.failure,
-        streak=max(watch.streak, 0) + 1, failing=watch.failing,
+        state=new, since=since, cause=watch.cause if is_same and new is not State.UP else None, failure=failure,
+        streak=max(watch.streak, 0) + 1, failing=watch.failing, slow=is_slow, good_at=seen.at,
     )  # fmt: skip
-    return Step(watch=after, move=move, next=Look(after_s=_pause_s(new, policy)))
+    after_s = 0.0 if len(ripe) < len(decided) else pause_s(new, policy)
+    return Step(watch=after, move=move, next=Look(after_s=after_s), evidence=evidence)
 
 
 def _waking(watch: Watch, seen: Observation, policy: Policy) -> Step:
     """Patience is a time, not a number of looks: an edge that answers 503 at once is as much waking as one that holds."""
-    watch = replace(watch, streak=min(watch.streak, 0) - 1, confirming=None)
+    first = watch.first or seen
+    watch = replace(watch, streak=min(watch.streak, 0) - 1, confirming=None, first=first)
+    if watch.state is State.DOWN:
+        return _still_down(watch, seen, policy)
     is_first = watch.state is not State.WAKING
     waited_s = 0.0 if is_first or watch.since is None else (seen.at - watch.since).total_seconds() + seen.took_s
-    if watch.state is State.DOWN or waited_s >= policy.wake_patience_s:
-        watch, move = _moved(watch, State.DOWN, seen, "wake_throttled" if seen.status == 429 else "wake_failed")
-        return Step(watch=watch, move=move, next=Look(after_s=_again_s(seen, State.DOWN, policy)))
-    watch, move = _moved(watch, State.WAKING, seen, "waking")
+    if waited_s >= policy.wake_patience_s:
+        given_up_at = seen.at + timedelta(seconds=seen.took_s)
+        cause = "wake_throttled" if seen.status == 429 else "wake_failed"
+        return _down(watch, given_up_at, first, seen, policy, cause)
+    move = None
+    if is_first:
+        watch, move = _moved(watch, State.WAKING, first.at, first, seen.failure, "waking")
+        watch = replace(watch, failing=())
+    else:
+        watch = replace(watch, failure=seen.failure)
     # The first patient look goes out at once; after one that failed, or when the edge throttles, it is left alone a while.
     after_s = 0.0 if is_first and seen.status != 429 else _again_s(seen, State.WAKING, policy)
-    return Step(watch=watch, move=move, next=Look(after_s=after_s, patience_s=policy.wake_patience_s))
+    return Step(watch=watch, move=move, next=Look(after_s=after_s, patience_s=policy.wake_patience_s), evidence=first)
 
 
 def _again_s(seen: Observation, state: State, policy: Policy) -> float:
     """The usual pause, or what the edge asked for with `Retry-After` (seconds; RFC 9110 10.2.3), within the patience."""
     asked = seen.headers.get("retry-after", "")
     asked_s = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0.0
-    return max(_pause_s(state, policy), min(asked_s, policy.wake_patience_s))
+    return max(pause_s(state, policy), min(asked_s, policy.wake_patience_s))
 
 
 def _bad(watch: Watch, seen: Observation, policy: Policy) -> Step:
-    watch = replace(watch, streak=min(watch.streak, 0) - 1)
+    first = watch.first or seen
+    watch = replace(watch, streak=min(watch.streak, 0) - 1, first=first)
     if watch.state is State.DOWN:
-        watch, _ = _moved(watch, State.DOWN, seen)
-        return Step(watch=watch, move=None, next=Look(after_s=_pause_s(State.DOWN, policy)))
+        return _still_down(watch, seen, policy)
     made = 0 if watch.confirming is None else watch.confirming + 1
     if made < len(policy.confirm_s):
         return Step(watch=replace(watch, confirming=made), move=None, next=Look(after_s=policy.confirm_s[made]))
-    watch, move = _moved(replace(watch, confirming=None), State.DOWN, seen)
-    return Step(watch=watch, move=move, next=Look(after_s=_pause_s(State.DOWN, policy)))
+    # Waking was not up either: it ends when it is found to have failed.
+    return _down(watch, seen.at if watch.state is State.WAKING else first.at, first, seen, policy)
+
+
+def _down(
+    watch: Watch, at: datetime, first: Observation, seen: Observation, policy: Policy, cause: str | None = None
+) -> Step:
+    watch, move = _moved(watch, State.DOWN, at, first, seen.failure, cause)
+    # The line that broke is part of it. Other checks that failed before are still believed once it is back.
+    kept = tuple(doubt for doubt in watch.failing if doubt.check != "heartbeat" and doubt.looks >= policy.degrade_after)
+    watch = replace(watch, confirming=None, first=None, failing=kept)
+    return Step(watch=watch, move=move, next=Look(after_s=_again_s(seen, State.DOWN, policy)), evidence=first)
+
+
+def _still_down(watch: Watch, seen: Observation, policy: Policy) -> Step:
+    watch = replace(watch, confirming=None, first=None, failure=seen.failure)
+    return Step(watch=watch, move=None, next=Look(after_s=_again_s(seen, State.DOWN, policy)))
+
+
+def _ours(watch: Watch, policy: Policy) -> Step:
+    """Our own fault says nothing about the service: it stays as it was, and is looked at again."""
+    after_s = pause_s(watch.state, policy) if watch.confirming is None else max(1.0, policy.confirm_s[watch.confirming])
+    patience_s = policy.wake_patience_s if watch.state is State.WAKING else None
+    return Step(watch=watch, move=None, next=Look(after_s=after_s, patience_s=patience_s))
 
 
 def _beside(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> Step:
-    """Another check than the primary one: it can degrade a service that is up, and nothing else."""
-    failing = dict(watch.failing)
+    """Another check than the primary one: it can degrade a service that is up, and nothing else.
+
+    It degrades only who answers well after it began to fail: a line that breaks is more often the death of the service.
+    """
+    doubt = next((doubt for doubt in watch.failing if doubt.check == seen.check), None)
+    others = tuple(other for other in watch.failing if other is not doubt)
     if verdict in (Verdict.GOOD, Verdict.SLOW):
-        failing.pop(seen.check, None)
-    elif verdict is not Verdict.OURS:
-        failing[seen.check] = failing.get(seen.check, 0) + 1
-    watch = replace(watch, failing=tuple(sorted(failing.items())))
-    is_degraded = any(count >= policy.degrade_after for count in failing.values())
-    move = None
-    if watch.state is State.UP and is_degraded:
-        watch, move = _moved(watch, State.DEGRADED, seen)
-    elif watch.state is State.DEGRADED and not failing:
-        watch, move = _moved(watch, State.UP, seen)
-        watch = replace(watch, cause=None, failure=None)
-    return Step(watch=watch, move=move, next=None)
+        return _healed(replace(watch, failing=others), doubt, seen, policy) if doubt else _nothing(watch)
+    if verdict is Verdict.OURS or watch.state not in (State.UP, State.DEGRADED):
+        return _nothing(watch)
+    doubt = Doubt(check=seen.check, looks=1, first=seen) if doubt is None else replace(doubt, looks=doubt.looks + 1)
+    watch = replace(watch, failing=tuple(sorted((*others, doubt), key=lambda one: one.check)))
+    if watch.state is State.DEGRADED or doubt.looks < policy.degrade_after or watch.confirming is not None:
+        return _nothing(watch)
+    if watch.good_at is None or watch.good_at < doubt.first.at:
+        return Step(watch=watch, move=None, next=None, asks=True)
+    watch, move = _moved(watch, State.DEGRADED, doubt.first.at, doubt.first, seen.failure)
+    return Step(watch=watch, move=move, next=None, evidence=doubt.first)
+
+
+def _healed(watch: Watch, doubt: Doubt, seen: Observation, policy: Policy) -> Step:
+    is_degraded = watch.slow or any(other.looks >= policy.degrade_after for other in watch.failing)
+    if watch.state is not State.DEGRADED or doubt.looks < policy.degrade_after or is_degraded:
+        return _nothing(watch)
+    watch, move = _moved(watch, State.UP, seen.at, seen, None)
+    return Step(watch=watch, move=move, next=None, evidence=seen)
+
+
+def _nothing(watch: Watch) -> Step:
+    return Step(watch=watch, move=None, next=None)
 
 
 def tell(
@@ -202,7 +282,64 @@ def tell(
 ) -> tuple[Watch, Transition | None]:
     """Set a state that no look can see: paused, asleep on purpose, unknown because our own line is down."""
     if new is watch.state:
-        return watch, None
+        return replace(watch, confirming=None, first=None, failing=()), None
     move = Transition(service=service, old=watch.state, new=new, at=at, cause=cause)
-    fresh = replace(watch, state=new, since=at, cause=cause, failure=None, confirming=None, streak=0)
-    return fresh, move
+    return Watch(state=new, since=at, cause=cause), move
+
+
+def jumped(watch: Watch, jump_s: float) -> Watch:
+    """The wall clock was put forward or back (< 0), or the machine was suspended: what was being confirmed begins anew, and how
+    long a service has been waking stays what it was."""
+    if watch.state is not State.WAKING:
+        return replace(watch, confirming=None, first=None, good_at=None)
+    by = timedelta(seconds=jump_s)
+    first = None if watch.first is None else replace(watch.first, at=watch.first.at + by)
+    return replace(watch, since=None if watch.since is None else watch.since + by, first=first, confirming=None)
+
+
+# --- over a restart of the keeper -----------------------------------------------------------------------------------------
+
+
+def doubts(watch: Watch) -> tuple[Doubt, ...]:
+    """What has to be remembered so that another keeper can go on deciding."""
+    if watch.first is None:
+        return watch.failing
+    return (Doubt(check=watch.first.check, looks=1 + (watch.confirming or 0), first=watch.first), *watch.failing)
+
+
+def doubts_changed(before: Watch, after: Watch) -> bool:
+    """Whether something else has to be remembered than before; one failure more of the same run is nothing else."""
+    if before.first is after.first and before.failing is after.failing:
+        return False
+    return [doubt.first for doubt in doubts(before)] != [doubt.first for doubt in doubts(after)]
+
+
+def resume(standing: Standing, now: datetime, policy: Policy, checks: Collection[str]) -> Watch:
+    """How a service stood when the last keeper ended. checks: those that it has now.
+
+    What was being confirmed is confirmed further, unless nobody looked for too long to call it the same failure. Who was down and
+    has no open incident was taken out of the fleet meanwhile: nothing is known of it.
+    """
+    if standing.state in (State.DOWN, State.DEGRADED) and (standing.incident is None or standing.incident.closed_at):
+        return Watch(since=now)
+    last = standing.last or next((doubt.first for doubt in standing.doubts), None)
+    away_s = abs((now - last.at).total_seconds() - last.took_s) if last else 0.0
+    is_fresh = away_s <= RESUME_S + min(policy.every_s, 180.0)
+    first = next((doubt.first for doubt in standing.doubts if doubt.check == policy.primary), None)
+    confirming = 0 if first is not None and is_fresh and standing.state is not State.WAKING else None
+    return Watch(
+        state=standing.state,
+        # Never in the future, or patience with a service that wakes would last for as long as the clock was put back.
+        since=min(standing.since, now),
+        cause=standing.cause,
+        streak=standing.streak,
+        confirming=confirming,
+        first=first if confirming is not None or standing.state is State.WAKING else None,
+        failing=tuple(
+            doubt
+            for doubt in standing.doubts
+            if doubt.check != policy.primary
+            and doubt.check in checks
+            and (is_fresh or doubt.looks >= policy.degrade_after)
+        ),
+    )

@@ -16,7 +16,7 @@ class Story:
     """A book and a clock, so that a test reads as what happened."""
 
     def __init__(self) -> None:
-        self.book, self.now = Book(), START
+        self.book, self.now, self.s = Book(), START, 0.0
         self.told: list[tuple[str, bool]] = []
         self.closed: list[Incident] = []
         self.states: dict[str, State] = {}
@@ -25,12 +25,13 @@ class Story:
         self.passes(after_s)
         old = self.states.get(name, State.UP)
         self.states[name] = new
-        self.book, _ = follow(self.book, Transition(service=name, old=old, new=new, at=self.now), None, FAMILY)
+        self.book, _ = follow(self.book, Transition(service=name, old=old, new=new, at=self.now), None, FAMILY, self.s)
         self.passes(0)
 
     def passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self.book, told = pass_time(self.book, self.now)
+        self.s += seconds
+        self.book, told = pass_time(self.book, self.s)
         self._note(told)
 
     def _note(self, told: tuple[Told, ...]) -> None:
@@ -112,8 +113,8 @@ def test_a_child_that_is_back_before_its_grace_is_over_is_not_told_about() -> No
 
 def test_services_that_depend_on_each_other_do_not_hang_us() -> None:
     loop = {"a": ("b",), "b": ("a",)}
-    book, _ = follow(Book(), Transition(service="a", old=State.UP, new=State.DOWN, at=START), None, loop)
-    book, _ = follow(book, Transition(service="b", old=State.UP, new=State.DOWN, at=START), None, loop)
+    book, _ = follow(Book(), Transition(service="a", old=State.UP, new=State.DOWN, at=START), None, loop, 0.0)
+    book, _ = follow(book, Transition(service="b", old=State.UP, new=State.DOWN, at=START), None, loop, 0.0)
     assert set(book.open) == {"a", "b"}
 
 

@@ -273,7 +273,7 @@ async def test_the_log_speaks_the_missions_lines() -> None:
         await scene.passes(70)
         assert scene.memory.lines[0] == "Architecture monitoring started"
         assert "Redis Service is alive! (200 - 300ms)" in scene.memory.lines
-        assert "Redis Service responded with error: 503 (status)" in scene.memory.lines
+        assert "Redis Service responded with error: 503 (unexpected status)" in scene.memory.lines
 
 
 async def test_what_is_asked_for_while_it_is_under_way_is_done_once_more_not_twice_at_once() -> None:

@@ -1,0 +1,55 @@
+"""What changes about one service while it is kept."""
+
+import asyncio
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from everwake.fleet.schema import Service
+from everwake.model import Observation
+from everwake.watch import state, view
+
+__all__ = ["HEART", "PRIMARY", "Kept", "checks_of", "every_s", "host_of", "policy_of"]
+
+PRIMARY = "http"
+HEART = "heartbeat"
+
+
+@dataclass(slots=True)
+class Kept:
+    """One service. looking, again: checks under way, and those that are wanted once more.   patience_s: of the next look.
+
+    line: the task that holds its heartbeat.   waiters: who waits for its next look.
+    """
+
+    service: Service
+    host: str
+    policy: state.Policy
+    watch: state.Watch
+    strip: view.Strip = field(default_factory=view.Strip)
+    last: Observation | None = None
+    heart: view.Heart | None = None
+    looking: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
+    patience_s: float | None = None
+    line: asyncio.Task[None] | None = None
+    waiters: list[asyncio.Future[Observation]] = field(default_factory=list)
+
+
+def host_of(service: Service) -> str:
+    """Where its looks go."""
+    return urlsplit(service.url).hostname or service.name
+
+
+def policy_of(service: Service) -> state.Policy:
+    """How patient to be with it."""
+    return state.Policy(every_s=service.every_s, sleeps=service.sleeps, primary=PRIMARY)
+
+
+def checks_of(service: Service) -> tuple[str, ...]:
+    """The names of its checks that are planned: the primary one, then "KIND:N" for the N-th of `service.checks`."""
+    return (PRIMARY, *(f"{check.kind}:{n}" for n, check in enumerate(service.checks)))
+
+
+def every_s(service: Service, check: str) -> float:
+    """How often that check looks."""
+    return service.every_s if check == PRIMARY else service.checks[int(check.partition(":")[2])].every_s

@@ -1,0 +1,186 @@
+"""Enters what the state machine decided into the book of incidents, and has written down what follows from it.
+
+A transition, what stands after it, its incident and the messages about it go to the recorder in one call: one transaction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from everwake.fleet.schema import Fleet, Service
+from everwake.model import Diagnosis, Incident, LogLine, Observation, State, Transition
+from everwake.ports import Clock, Notice, Recorder, Standing
+from everwake.watch import incidents, state, words
+from everwake.watch._kept import Kept, host_of, policy_of
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """All incidents of one keeper. kept: its services, as they come and go.   The callables are `Keeper`'s own."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        kept: Mapping[str, Kept],
+        recorder: Recorder,
+        clock: Clock,
+        *,
+        said: Callable[[LogLine], None],
+        changed: Callable[[str], None],
+        told: Callable[[Incident], None],
+        link: Callable[[Incident], str],
+    ) -> None:
+        self.take(fleet)
+        self._kept, self._recorder, self._clock = kept, recorder, clock
+        self._said, self._changed, self._told, self._link = said, changed, told, link
+        self._book = incidents.Book()
+        self._orphans: list[Standing] = []
+
+    def take(self, fleet: Fleet) -> None:
+        """Who depends on whom, from now on."""
+        self._depends_on = {service.name: service.depends_on for service in fleet.services}
+
+    def resume(self, fleet: Fleet, standings: Iterable[Standing]) -> None:
+        """Go on with what was open when the last keeper ended; `begin` closes what is open of services that left the fleet."""
+        known = tuple(standings)
+        names = {service.name for service in fleet.services}
+        still_open = {standing.incident.id for standing in known if standing.incident}
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        for standing in known:
+            if standing.service in names:
+                self._book = incidents.resume(self._book, standing, still_open, now, now_s)
+            elif standing.incident is not None and standing.incident.closed_at is None:
+                self._orphans.append(standing)
+
+    def begin(self) -> None:
+        """The keeper runs: write down the end of what nobody looks at any more."""
+        orphans, self._orphans = self._orphans, []
+        for standing in orphans:
+            service = Service(name=standing.service, url="")
+            watch = state.Watch(state=standing.state, since=standing.since, cause=standing.cause)
+            kept = Kept(service=service, host=host_of(service), policy=policy_of(service), watch=watch)
+            self._book = incidents.resume(self._book, standing, (), self._clock.now(), self._clock.monotonic())
+            self.gone(kept)
+
+    # --- what is open -------------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> tuple[Incident, ...]:
+        """All incidents that are open now, in the order in which they opened."""
+        return tuple(entry.incident for entry in self._book.open.values())
+
+    def of(self, name: str) -> Incident | None:
+        """The open one of a service."""
+        entry = self._book.open.get(name)
+        return entry.incident if entry else None
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def moved(self, kept: Kept, move: Transition, first: Observation | None) -> None:
+        """A service moved. first: the look from which that is dated."""
+        self.pass_time()
+        now_s = self._clock.monotonic()
+        self._book, changed = incidents.follow(self._book, move, first, self._depends_on, now_s)
+        self._book, told = incidents.pass_time(self._book, now_s)
+        news = {one.incident.service: one for one in told}
+        self._say(words.of_move(kept.service, move))
+        for incident in changed:
+            if incident.service != move.service and incident.service not in news:
+                self._store(self._kept.get(incident.service), None, incident)
+        mine = news.pop(move.service, None)
+        self._store(kept, move, mine.incident if mine else self.of(move.service), self._notices(kept, mine))
+        for one in news.values():
+            self._news(one)
+        self._changed(kept.service.name)
+
+    def pass_time(self) -> None:
+        """Tell what is due to be told and close what has settled."""
+        if not self._book.open:
+            return
+        self._book, told = incidents.pass_time(self._book, self._clock.monotonic())
+        for one in told:
+            self._news(one)
+
+    def doubted(self, kept: Kept) -> None:
+        """What is being confirmed began or ended: a keeper that is started now goes on from here."""
+        self._store(kept, None, self.of(kept.service.name))
+
+    def gone(self, kept: Kept) -> None:
+        """A service left the fleet: nothing is known of it from now on, and what was open of it ends."""
+        now = self._clock.now()
+        kept.watch, move = state.tell(kept.watch, kept.service.name, State.UNKNOWN, now, words.NOT_WATCHED)
+        self._book, told = incidents.drop(self._book, kept.service.name, now, self._clock.monotonic())
+        closed = told[0] if told else None
+        notices: tuple[Notice, ...] = ()
+        if closed is not None and closed.is_news:
+            notices = (words.left(kept.service, closed.incident, self._link(closed.incident)),)
+        self._store(kept, move, closed.incident if closed else None, notices)
+
+    def diagnosed(self, which: str, diagnosis: Diagnosis) -> Incident | None:
+        """Somebody found out why. which: a service, or the id of its open incident.   None: nothing is open there any more."""
+        name = next((entry.incident.service for entry in self._book.open.values() if entry.incident.id == which), which)
+        top = diagnosis.causes[0].cause if diagnosis.causes else None
+
+        def change(incident: Incident) -> Incident:
+            return replace(incident, diagnosis=diagnosis, cause=top if top not in (None, "unknown") else incident.cause)
+
+        incident = self.amend(name, change)
+        kept = self._kept.get(name)
+        if incident is not None and kept is not None and top is not None:
+            self._say(words.of_diagnosis(kept.service, diagnosis, self._clock.now()))
+        return incident
+
+    def amend(self, name: str, change: Callable[[Incident], Incident]) -> Incident | None:
+        """Put what was found out, done or proved into a service's open incident; None where nothing is open."""
+        kept = self._kept.get(name)
+        if kept is None:
+            return None
+        self._book, incident = incidents.amend(self._book, name, change)
+        if incident is None:
+            return None
+        if kept.watch.state not in (State.UP, State.PAUSED, State.UNKNOWN):
+            kept.watch = replace(kept.watch, cause=incident.cause or kept.watch.cause)
+        self._store(kept, None, incident)
+        self._changed(name)
+        return incident
+
+    # --- writing it down ----------------------------------------------------------------------------------------------
+
+    def _news(self, one: incidents.Told) -> None:
+        kept = self._kept.get(one.incident.service)
+        if kept is not None:
+            self._store(kept, None, one.incident, self._notices(kept, one))
+            self._changed(kept.service.name)
+
+    def _notices(self, kept: Kept, one: incidents.Told | None) -> tuple[Notice, ...]:
+        if one is None or not one.is_news:
+            return ()
+        link = self._link(one.incident)
+        return (words.notice(kept.service, one.incident, link, opened=one.opened, state=kept.watch.state),)
+
+    def _store(
+        self, kept: Kept | None, move: Transition | None, incident: Incident | None, notices: tuple[Notice, ...] = ()
+    ) -> None:
+        if kept is None:
+            return
+        watch, name, entry = kept.watch, kept.service.name, self._book.open.get(kept.service.name)
+        at = move.at if move else self._clock.now()
+        standing = Standing(
+            service=name,
+            state=watch.state,
+            since=watch.since or at,
+            cause=watch.cause,
+            streak=watch.streak,
+            incident=incident,
+            told=entry is not None and entry.was_told,
+            last=kept.last,
+            doubts=state.doubts(watch),
+        )
+        same = Transition(service=name, old=watch.state, new=watch.state, at=at, cause=watch.cause)
+        self._recorder.moved(move or same, standing, notices)
+        if incident is not None:
+            self._told(incident)
+
+    def _say(self, line: LogLine) -> None:
+        self._recorder.said(line)
+        self._said(line)
