@@ -12,7 +12,7 @@ from everwake.checks._transfer import Answer, Manner, header_lines
 from everwake.fleet.schema import Expect, Secret, Service, setting
 from everwake.model import Failure, Phase
 
-__all__ = ["KIND", "Spec", "observe", "settled", "waking"]
+__all__ = ["KIND", "Spec", "judge", "observe", "settled", "waking", "why_no_address", "write_down"]
 
 EXCERPT_CHARS = 2_000
 CHOSEN = frozenset({"server", "retry-after", "location"})
@@ -115,11 +115,14 @@ async def observe(spec: Spec, tape: Tape) -> Failure | None:
     """Ask once; the failure of the transfer, else the first expectation that is not met."""
     answer = await tape.looker.ask(spec.url, spec.manner, tape.left_s)
     write_down(answer, tape)
-    if answer.failure is None:
-        return _expect.judge(spec.expect, answer.status, answer.headers, answer.body, answer.took_s)
-    if answer.no_such_host:
-        return await why_no_address(spec.url, answer, tape)
-    return answer.failure
+    return await why_no_address(spec.url, answer, tape) if answer.no_such_host else judge(spec, answer)
+
+
+def judge(spec: Spec, answer: Answer) -> Failure | None:
+    """What is wrong with an answer; of one with `no_such_host` ask `why_no_address`."""
+    if answer.failure is not None:
+        return answer.failure
+    return _expect.judge(spec.expect, answer.status, answer.headers, answer.body, answer.took_s)
 
 
 async def why_no_address(url: str, answer: Answer, tape: Tape) -> Failure | None:
