@@ -1,6 +1,6 @@
 """How the keeper sees: the checks, and a look at our own line (`watch.keeper.Eyes`)."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from everwake.app.own_line import OwnLineProbe
 from everwake.checks import Checks
@@ -17,10 +17,12 @@ class CheckEyes:
     def __init__(self, checks: Checks, own_line: OwnLineProbe) -> None:
         self._checks, self._own_line = checks, own_line
 
-    def look(self, service: Service, check: str, patience_s: float | None) -> Awaitable[Observation]:
-        """Look once."""
+    def begin(
+        self, service: Service, check: str, patience_s: float | None, late_s: float, done: Callable[[Observation], None]
+    ) -> Callable[[], None]:
+        """Begin to look."""
         self._own_line.tick()
-        return self._checks.look(service, check, patience_s)
+        return self._checks.begin(service, check, patience_s, late_s, done)
 
     def follow(self, service: Service) -> AsyncIterator[Beat]:
         """Hold the persistent line."""

@@ -1,6 +1,7 @@
 """What changes about one service while it is kept."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -16,9 +17,9 @@ HEART = "heartbeat"
 
 @dataclass(slots=True)
 class Kept:
-    """One service. looking, again: checks under way, and those that are wanted once more.   patience_s: of the next look.
+    """One service. looking: checks under way, and what ends them.   again: those of them that are wanted once more.
 
-    line: the task that holds its heartbeat.   waiters: who waits for its next look.
+    patience_s: of the next look.   line: the task that holds its heartbeat.   waiters: who waits for its next look.
     """
 
     service: Service
@@ -28,7 +29,7 @@ class Kept:
     strip: view.Strip = field(default_factory=view.Strip)
     last: Observation | None = None
     heart: view.Heart | None = None
-    looking: set[str] = field(default_factory=set)
+    looking: dict[str, Callable[[], None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
     patience_s: float | None = None
     line: asyncio.Task[None] | None = None

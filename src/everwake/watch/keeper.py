@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from everwake.fleet.schema import Fleet, Service
@@ -36,6 +37,8 @@ __all__ = ["Eyes", "Keeper"]
 log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = 2_000
+# Of what is due at once: between such handfuls the loop hears what came back, so that a flood of looks does not delay it.
+BEGUN_TOGETHER = 100
 HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
 JUMP_S = 5.0
@@ -44,8 +47,13 @@ JUMP_S = 5.0
 class Eyes(Protocol):
     """How the keeper sees: the checks, as the composition root ties them together."""
 
-    def look(self, service: Service, check: str, patience_s: float | None) -> Awaitable[Observation]:
-        """Look once. Never raises but CancelledError; ends within the check's own deadline."""
+    def begin(
+        self, service: Service, check: str, patience_s: float | None, late_s: float, done: Callable[[Observation], None]
+    ) -> Callable[[], None]:
+        """Look once: `done` is called from the loop, later and once, within the check's own deadline, whatever was seen.
+
+        late_s: how late it is, for the observation. The answer ends the look; then `done` is not called.
+        """
 
     def follow(self, service: Service) -> AsyncIterator[Beat]:
         """Hold the persistent line for ever, reconnecting; closing the iterator lets go."""
@@ -85,6 +93,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._stopping = False
         self._running_looks = 0
+        self._broken: Exception | None = None
         self._own_line = vantage.OwnLine()
         self._ledger = Ledger(fleet, self._kept, recorder, clock, said=said, changed=changed, told=told, link=link)
         known = {standing.service: standing for standing in standings}
@@ -106,10 +115,14 @@ class Keeper:
                 self._say(words.still_stopped(self._clock.now()))
                 for kept in self._kept.values():
                     self._pause(kept)
-            while not self._stopping:
-                self._tick()
-                await self._until_due()
-            self._let_go()
+            try:
+                while not self._stopping:
+                    self._tick()
+                    await self._until_due()
+                    if self._broken is not None:
+                        raise self._broken
+            finally:
+                self._let_go()
         self._tasks = None
 
     def stop(self) -> None:
@@ -132,7 +145,7 @@ class Keeper:
     def _tick(self) -> None:
         now_s = self._clock.monotonic()
         self._notice_jump(now_s)
-        for key, due_s in self._schedule.due(now_s, max(0, LOOKS_AT_ONCE - self._running_looks)):
+        for key, due_s in self._schedule.due(now_s, min(BEGUN_TOGETHER, max(0, LOOKS_AT_ONCE - self._running_looks))):
             name, _, check = key.partition("\0")
             kept = self._kept[name]
             if kept.watch.state is State.WAKING and check != PRIMARY:
@@ -348,6 +361,8 @@ class Keeper:
     def _let_go(self) -> None:
         for kept in self._kept.values():
             self._drop(kept)
+            for end in kept.looking.values():
+                end()
             for waiter in kept.waiters:
                 waiter.cancel()
 
@@ -362,28 +377,29 @@ class Keeper:
             self._schedule.plan(f"{kept.service.name}\0{check}", self._clock.monotonic())
             return
         self._schedule.cancel(f"{kept.service.name}\0{check}")
-        kept.looking.add(check)
         self._running_looks += 1
         patience_s, kept.patience_s = (kept.patience_s, None) if check == PRIMARY else (None, kept.patience_s)
-        self._tasks.create_task(self._look(kept, check, patience_s, late_s))
+        told_late_s = late_s if late_s > NOTABLY_LATE_S else 0.0
+        kept.looking[check] = self._eyes.begin(
+            kept.service, check, patience_s, told_late_s, partial(self._looked, kept, check)
+        )
 
-    async def _look(self, kept: Kept, check: str, patience_s: float | None, late_s: float) -> None:
-        service = kept.service
-        try:
-            seen = await self._eyes.look(service, check, patience_s)
-        finally:
-            kept.looking.discard(check)
-            self._running_looks -= 1
-            if self._running_looks == LOOKS_AT_ONCE - 1:
-                self._wake.set()
-        if self._kept.get(service.name) is not kept:
+    def _looked(self, kept: Kept, check: str, seen: Observation) -> None:
+        """A look is over. A mistake of ours in what follows ends `run`, not whoever brought the news."""
+        del kept.looking[check]
+        self._running_looks -= 1
+        if self._running_looks == LOOKS_AT_ONCE - 1:
+            self._wake.set()
+        if self._kept.get(kept.service.name) is not kept:
             return
-        if late_s > NOTABLY_LATE_S:
-            seen = replace(seen, late_s=late_s)
-        self._saw(kept, check, seen)
-        if check in kept.again:
-            kept.again.discard(check)
-            self._schedule.plan(f"{service.name}\0{check}", self._clock.monotonic())
+        try:
+            self._saw(kept, check, seen)
+            if check in kept.again:
+                kept.again.discard(check)
+                self._schedule.plan(f"{kept.service.name}\0{check}", self._clock.monotonic())
+        except Exception as error:
+            self._broken = error
+            self._wake.set()
 
     def _saw(self, kept: Kept, check: str, seen: Observation) -> None:
         now_s = self._clock.monotonic()

@@ -11,12 +11,13 @@ from everwake.model import Beat, BeatKind, Failure, FailureKind, LogLine, Observ
 from everwake.ports import Notice, Standing
 from everwake.watch.keeper import Keeper
 from everwake.watch.vantage import Probe
+from tests.support.eyes import Looking
 from tests.support.fake_clock import FakeClock, settle
 
 REFUSED = Failure(kind=FailureKind.REFUSED, phase=Phase.CONNECT)
 
 
-class Eyes:
+class Eyes(Looking):
     """Sees `failures[name]` (None: good) and counts the looks; beats come when the test puts them in."""
 
     def __init__(self, clock: FakeClock) -> None:

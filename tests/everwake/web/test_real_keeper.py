@@ -14,10 +14,11 @@ from everwake.watch.keeper import Keeper
 from everwake.watch.vantage import Probe
 from tests.everwake.web.fake_door import NOW, FakeDoor
 from tests.everwake.web.serve import Site, site, tab
+from tests.support.eyes import Looking
 from tests.support.fake_clock import FakeClock, settle
 
 
-class Eyes:
+class Eyes(Looking):
     """Sees a good answer everywhere but at those in `refused`."""
 
     def __init__(self, clock: FakeClock) -> None:
