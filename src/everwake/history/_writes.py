@@ -14,8 +14,11 @@ from everwake.history.packing import (
     pack_key,
     pack_looks,
     to_us,
+    write_diagnosis,
+    write_doubts,
     write_failure,
     write_observation,
+    write_proof,
 )
 from everwake.model import LogLine, Observation
 
@@ -111,6 +114,7 @@ def _move(connection: sqlite3.Connection, names: Names, what: Move) -> None:
         "cause": standing.cause,
         "streak": standing.streak,
         "last": _observation(standing.last),
+        "doubts": write_doubts(standing.doubts),
         "was": was,
     }
     swapped = connection.execute(sql.ADD_STANDING if was is None else sql.SWAP_STANDING, values).rowcount
@@ -139,7 +143,7 @@ def _incident(connection: sqlite3.Connection, service: int, what: Move) -> None:
     told = what.standing.told or any(notice.opened and notice.incident == incident.id for notice in what.notices)
     opened_us = to_us(incident.opened_at)
     if incident.closed_at is None:
-        connection.execute(sql.CLOSE_OTHERS, (opened_us, service, incident.id))
+        connection.execute(sql.CLOSE_OTHERS, {"at_us": opened_us, "service": service, "id": incident.id})
     connection.execute(
         sql.PUT_INCIDENT,
         {
@@ -153,6 +157,8 @@ def _incident(connection: sqlite3.Connection, service: int, what: Move) -> None:
             "told": told,
             "first": _observation(incident.first),
             "actions": incident_actions(incident),
+            "diagnosis": write_diagnosis(incident.diagnosis),
+            "proof": write_proof(incident.proof),
         },
     )
 

@@ -14,6 +14,8 @@ from everwake.ports import Notice
 __all__ = ["claim", "failed", "sent", "waiting"]
 
 LONGEST_ERROR = 500
+# Nothing is put off for so long: what seems to be was, before the clock was put back.
+FAR = timedelta(minutes=20)
 
 
 def claim(connection: sqlite3.Connection, worker: str, now: datetime, lease_s: float, limit: int) -> list[Notice]:
@@ -23,6 +25,7 @@ def claim(connection: sqlite3.Connection, worker: str, now: datetime, lease_s: f
         {
             "worker": worker,
             "now_us": to_us(now),
+            "far_us": to_us(now + FAR),
             "until_us": to_us(now + timedelta(seconds=lease_s)),
             "limit": limit,
         },

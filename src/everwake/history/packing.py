@@ -12,7 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from everwake.model import Action, Failure, FailureKind, Incident, Observation, Phase
+from everwake.model import (
+    Action,
+    Cause,
+    Criterion,
+    Diagnosis,
+    Doubt,
+    Evidence,
+    Failure,
+    FailureKind,
+    Incident,
+    Observation,
+    Phase,
+    Proof,
+    RuledOut,
+    State,
+    VariableProblem,
+)
 
 __all__ = [
     "DAY_S",
@@ -39,18 +55,24 @@ __all__ = [
     "pack_looks",
     "pack_value",
     "read_actions",
+    "read_diagnosis",
+    "read_doubts",
     "read_failure",
     "read_headers",
     "read_observation",
     "read_phases",
+    "read_proof",
     "read_slots",
     "stream_of",
     "time_of_key",
     "to_time",
     "to_us",
     "unpack_value",
+    "write_diagnosis",
+    "write_doubts",
     "write_failure",
     "write_observation",
+    "write_proof",
     "write_slots",
 ]  # fmt: skip
 
@@ -291,6 +313,77 @@ def read_actions(text: str) -> tuple[Action, ...]:
     return tuple(
         Action(at=to_time(at_us), remedy=remedy, step=step, by=by, outcome=outcome)
         for at_us, remedy, step, by, outcome in json.loads(text)
+    )
+
+
+def write_diagnosis(diagnosis: Diagnosis | None) -> str | None:
+    """As JSON. The values that would mend variables are left out: they may be secrets."""
+    if diagnosis is None:
+        return None
+    return dump(
+        {
+            "state": diagnosis.state,
+            "causes": [
+                [one.cause, one.sure, [[seen.source, seen.quote] for seen in one.evidence], one.next, one.remedy]
+                for one in diagnosis.causes
+            ],
+            "ruled_out": [[one.cause, one.why] for one in diagnosis.ruled_out],
+            "variables": [
+                [one.key, one.problem, one.is_error, one.fix, one.line, one.column, one.found, one.service]
+                for one in diagnosis.variables
+            ],
+        }
+    )
+
+
+def read_diagnosis(text: str | None) -> Diagnosis | None:
+    """What `write_diagnosis` made."""
+    if text is None:
+        return None
+    found = json.loads(text)
+    return Diagnosis(
+        state=State(found["state"]),
+        causes=tuple(
+            Cause(
+                cause=cause, sure=sure, evidence=tuple(Evidence(source=source, quote=quote) for source, quote in evidence),
+                next=next_, remedy=remedy,
+            )
+            for cause, sure, evidence, next_, remedy in found["causes"]
+        ),
+        ruled_out=tuple(RuledOut(cause=cause, why=why) for cause, why in found["ruled_out"]),
+        variables=tuple(
+            VariableProblem(
+                key=key, problem=problem, is_error=is_error, fix=fix, line=line, column=column, found=offending,
+                service=service,
+            )
+            for key, problem, is_error, fix, line, column, offending, service in found["variables"]
+        ),
+    )  # fmt: skip
+
+
+def write_proof(proof: Proof | None) -> str | None:
+    """As JSON."""
+    return None if proof is None else dump([[one.name, one.met, one.said] for one in proof.criteria])
+
+
+def read_proof(text: str | None) -> Proof | None:
+    """What `write_proof` made."""
+    if text is None:
+        return None
+    return Proof(criteria=tuple(Criterion(name=name, met=met, said=said) for name, met, said in json.loads(text)))
+
+
+def write_doubts(doubts: Iterable[Doubt]) -> str | None:
+    """As JSON; None where there are none."""
+    found = [[doubt.check, doubt.looks, write_observation(doubt.first)] for doubt in doubts]
+    return dump(found) if found else None
+
+
+def read_doubts(text: str | None) -> tuple[Doubt, ...]:
+    """What `write_doubts` made."""
+    return tuple(
+        Doubt(check=check, looks=looks, first=read_observation(first))
+        for check, looks, first in json.loads(text or "[]")
     )
 
 

@@ -32,10 +32,13 @@ from everwake.history.packing import (
     look_ms,
     observation_of,
     read_actions,
+    read_diagnosis,
+    read_doubts,
     read_failure,
     read_headers,
     read_observation,
     read_phases,
+    read_proof,
     time_of_key,
     to_time,
     to_us,
@@ -65,7 +68,7 @@ def standings(connection: sqlite3.Connection, now: datetime) -> list[Standing]:
     opened = {row[1]: (_incident(row), bool(row[9])) for row in connection.execute(sql.OPEN_INCIDENTS).fetchall()}
     newest = _newest_looks(connection, now)
     answer = []
-    for _, name, state, since_us, cause, streak, last in connection.execute(sql.STANDINGS):
+    for _, name, state, since_us, cause, streak, last, doubts in connection.execute(sql.STANDINGS):
         incident_, told = opened.get(name, (None, False))
         stored = None if last is None else read_observation(last)
         seen = newest.get(name)
@@ -74,7 +77,7 @@ def standings(connection: sqlite3.Connection, now: datetime) -> list[Standing]:
         answer.append(
             Standing(
                 service=name, state=State(state), since=to_time(since_us), cause=cause, streak=streak,
-                incident=incident_, told=told, last=seen,
+                incident=incident_, told=told, last=seen, doubts=read_doubts(doubts),
             )
         )  # fmt: skip
     return answer
@@ -394,8 +397,10 @@ def days(connection: sqlite3.Connection, now: datetime, count: int = 90) -> DayG
 # --- incidents and the log --------------------------------------------------------------------------------------------
 
 
-def _incident(row: tuple[str, str, int, int | None, str | None, str | None, int, str | None, str, int]) -> Incident:
-    number, name, opened_us, closed_us, cause, parent, flaps, first, actions, _ = row
+def _incident(
+    row: tuple[str, str, int, int | None, str | None, str | None, int, str | None, str, int, str | None, str | None],
+) -> Incident:
+    number, name, opened_us, closed_us, cause, parent, flaps, first, actions, _, diagnosis, proof = row
     return Incident(
         id=number,
         service=name,
@@ -406,6 +411,8 @@ def _incident(row: tuple[str, str, int, int | None, str | None, str | None, int,
         flaps=flaps,
         first=None if first is None else read_observation(first),
         actions=read_actions(actions),
+        diagnosis=read_diagnosis(diagnosis),
+        proof=read_proof(proof),
     )
 
 

@@ -54,4 +54,11 @@ _FIRST = (
     "CREATE TABLE progress (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# Why it was, whether it was shown to be well again, and what another keeper goes on confirming: JSON, as `packing` writes it.
+_CAUSES = (
+    "ALTER TABLE incidents ADD COLUMN diagnosis TEXT",
+    "ALTER TABLE incidents ADD COLUMN proof TEXT",
+    "ALTER TABLE standings ADD COLUMN doubts TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES)

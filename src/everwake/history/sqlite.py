@@ -25,7 +25,7 @@ from everwake.history import _file, outbox, queries
 from everwake.history._lanes import MOST_LOOKS, FailedLook, Move, Stream
 from everwake.history._writer import Writer
 from everwake.history.packing import LONGEST_S, SMALL, clean, dump, look_ms, pack_value
-from everwake.model import Beat, BeatKind, Failure, FailureKind, Incident, LogLine, Observation, Transition
+from everwake.model import Beat, BeatKind, Diagnosis, Failure, FailureKind, Incident, LogLine, Observation, Transition
 from everwake.ports import Clock, Notice, Standing
 
 __all__ = ["History"]
@@ -281,14 +281,32 @@ class History:
                 told = told or before.told
             incident = self._masked_incident(incident, before.incident if before else None)
         last = None if standing.last is None else self._masked(standing.last)
-        return replace(standing, incident=incident, told=told and incident is not None, last=last)
+        doubts = tuple(replace(doubt, first=self._masked(doubt.first)) for doubt in standing.doubts)
+        return replace(standing, incident=incident, told=told and incident is not None, last=last, doubts=doubts)
 
     def _masked_incident(self, incident: Incident, before: Incident | None) -> Incident:
+        if incident.diagnosis is not None:
+            incident = replace(incident, diagnosis=self._masked_diagnosis(incident.diagnosis))
         if incident.first is None:
             return incident
         if before is not None and before.id == incident.id and before.first is not None:
             return replace(incident, first=before.first)
         return replace(incident, first=self._masked(incident.first))
+
+    def _masked_diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
+        """Its quotes are masked where they are taken; once more costs little, and a history is copied about."""
+
+        def hidden(text: str) -> str:
+            return clean(self._mask(text[:LONGEST_DETAIL]))
+
+        return replace(
+            diagnosis,
+            causes=tuple(
+                replace(one, evidence=tuple(replace(seen, quote=hidden(seen.quote)) for seen in one.evidence))
+                for one in diagnosis.causes
+            ),
+            variables=tuple(replace(one, found=hidden(one.found), value=None) for one in diagnosis.variables),
+        )
 
     def _masked(self, look: Observation) -> Observation:
         """With secrets hidden and everything bounded, ready to be kept."""

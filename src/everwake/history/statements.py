@@ -27,18 +27,21 @@ ADD_FAILURE = """INSERT INTO failures (key, value, kind, phase, detail, phases, 
 ADD_LINE = "INSERT INTO log (at_us, level, service, text) VALUES (?, ?, ?, ?)"
 STATE = "SELECT state FROM standings WHERE service = ?"
 ADD_TRANSITION = "INSERT INTO transitions (service, old, new, at_us, cause, failure) VALUES (?, ?, ?, ?, ?, ?)"
-ADD_STANDING = """INSERT INTO standings (service, state, since_us, cause, streak, last)
-    VALUES (:service, :state, :since_us, :cause, :streak, :last) ON CONFLICT DO NOTHING"""
+ADD_STANDING = """INSERT INTO standings (service, state, since_us, cause, streak, last, doubts)
+    VALUES (:service, :state, :since_us, :cause, :streak, :last, :doubts) ON CONFLICT DO NOTHING"""
 # Compare and swap: only from the state that was read.
 SWAP_STANDING = """UPDATE standings SET state = :state, since_us = :since_us, cause = :cause, streak = :streak,
-    last = coalesce(:last, last) WHERE service = :service AND state = :was"""
+    last = coalesce(:last, last), doubts = :doubts WHERE service = :service AND state = :was"""
 # A closed incident stays closed; what was told stays told.
-PUT_INCIDENT = """INSERT INTO incidents (id, service, opened_us, closed_us, cause, parent, flaps, told, first, actions)
-    VALUES (:id, :service, :opened_us, :closed_us, :cause, :parent, :flaps, :told, :first, :actions)
+PUT_INCIDENT = """INSERT INTO incidents
+    (id, service, opened_us, closed_us, cause, parent, flaps, told, first, actions, diagnosis, proof) VALUES
+    (:id, :service, :opened_us, :closed_us, :cause, :parent, :flaps, :told, :first, :actions, :diagnosis, :proof)
     ON CONFLICT (id) DO UPDATE SET closed_us = excluded.closed_us, cause = excluded.cause, parent = excluded.parent,
         flaps = excluded.flaps, told = CASE WHEN excluded.told > told THEN excluded.told ELSE told END,
-        actions = excluded.actions WHERE incidents.closed_us IS NULL"""
-CLOSE_OTHERS = "UPDATE incidents SET closed_us = ? WHERE service = ? AND closed_us IS NULL AND id <> ?"
+        actions = excluded.actions, diagnosis = excluded.diagnosis, proof = excluded.proof WHERE incidents.closed_us IS NULL"""
+# Never before it opened: the clock may have been put back.
+CLOSE_OTHERS = """UPDATE incidents SET closed_us = CASE WHEN opened_us > :at_us THEN opened_us ELSE :at_us END
+    WHERE service = :service AND closed_us IS NULL AND id <> :id"""
 ADD_NOTICE = """INSERT INTO notices (key, service, incident, opened, title, body, at_us, due_us)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 
@@ -55,8 +58,9 @@ RUNS = "SELECT began_us, seen_us FROM runs WHERE seen_us >= ? ORDER BY began_us"
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 CLAIM = """UPDATE notices SET claimed_by = :worker, claimed_until_us = :until_us, attempts = attempts + 1
-    WHERE id IN (SELECT id FROM notices WHERE sent_us IS NULL AND due_us <= :now_us
-        AND (claimed_until_us IS NULL OR claimed_until_us <= :now_us) ORDER BY id LIMIT :limit)
+    WHERE id IN (SELECT id FROM notices WHERE sent_us IS NULL AND (due_us <= :now_us OR due_us > :far_us)
+        AND (claimed_until_us IS NULL OR claimed_until_us <= :now_us OR claimed_until_us > :far_us)
+        ORDER BY id LIMIT :limit)
     RETURNING id, key, service, incident, opened, title, body, at_us"""
 SENT = """UPDATE notices SET sent_us = ?, receipt = ?, claimed_by = NULL, claimed_until_us = NULL, error = NULL
     WHERE key = ? AND sent_us IS NULL"""
@@ -95,7 +99,7 @@ PRUNE_RUNS = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE seen_us < 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
-STANDINGS = """SELECT standings.service, name, state, since_us, cause, streak, last
+STANDINGS = """SELECT standings.service, name, state, since_us, cause, streak, last, doubts
     FROM standings JOIN services ON services.id = standings.service ORDER BY name"""
 STATES = "SELECT service, state FROM standings"
 COURSES = "SELECT service, old, new, at_us FROM transitions WHERE at_us >= ? ORDER BY id"
@@ -110,8 +114,8 @@ ROLLED_DAYS = "SELECT key, day FROM rolled WHERE key >= ? AND key <= ? ORDER BY 
 DAY_SKETCHES = "SELECT key, day FROM sketches WHERE key >= ? AND key <= ? ORDER BY key"
 DAYS = "SELECT day, uptimes FROM days WHERE day >= ? AND day <= ?"
 
-_INCIDENT = """SELECT incidents.id, name, opened_us, closed_us, cause, parent, flaps, first, actions, told
-    FROM incidents JOIN services ON services.id = incidents.service """
+_INCIDENT = """SELECT incidents.id, name, opened_us, closed_us, cause, parent, flaps, first, actions, told,
+    diagnosis, proof FROM incidents JOIN services ON services.id = incidents.service """
 OPEN_INCIDENTS = _INCIDENT + "WHERE closed_us IS NULL ORDER BY opened_us, incidents.id"
 INCIDENT = _INCIDENT + "WHERE incidents.id = ?"
 INCIDENTS = _INCIDENT + "WHERE (opened_us, incidents.id) < (?, ?) ORDER BY opened_us DESC, incidents.id DESC LIMIT ?"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
-from everwake.model import Failure, Incident, LogLine, Observation, State
+from everwake.model import Diagnosis, Failure, Incident, LogLine, Observation, Proof, State
 from everwake.watch.view import Heart, Seen, ServiceView, overall
 from everwake.web.door import SPANS, Rollup, Uptime
 from everwake.web.sentence import sentence
@@ -181,7 +181,9 @@ def incident(one: Incident) -> dict[str, Any]:
         "parent": one.parent,
         "flaps": one.flaps,
         "first": observation(one.first) if one.first else None,
-        "diagnosis": _causes(
+        "diagnosis": _diagnosis(one.service, one.diagnosis)
+        if one.diagnosis
+        else _causes(
             one.service,
             "up" if one.closed_at else "down",
             one.cause,
@@ -192,7 +194,36 @@ def incident(one: Incident) -> dict[str, Any]:
             {"at": when(done.at), "remedy": done.remedy, "step": done.step, "by": done.by, "outcome": done.outcome}
             for done in one.actions
         ],
-        "proof": {"proved": False, "criteria": []},
+        "proof": _proof(one.proof),
+    }
+
+
+def _proof(proof: Proof | None) -> dict[str, Any]:
+    if proof is None:
+        return {"proved": False, "criteria": []}
+    criteria = [{"name": one.name, "met": one.met, "said": one.said} for one in proof.criteria]
+    return {"proved": proof.is_proved, "criteria": criteria}
+
+
+def _diagnosis(name: str, found: Diagnosis) -> dict[str, Any]:
+    """In the words of `everwake why --json`."""
+    return {
+        "id": name,
+        "state": found.state.value,
+        "causes": [
+            {
+                "cause": one.cause,
+                "sure": round(one.sure, 3),
+                "evidence": [{"from": seen.source, "quote": seen.quote} for seen in one.evidence],
+                "next": one.next,
+            }
+            for one in found.causes
+        ],
+        "ruled_out": [{"cause": one.cause, "why": one.why} for one in found.ruled_out],
+        "variables": [
+            {"key": one.key, "problem": one.problem, "column": one.column, "found": one.found, "fix": one.fix}
+            for one in found.variables
+        ],
     }
 
 
@@ -202,6 +233,8 @@ def diagnosis(view: ServiceView, open_one: Incident | None) -> dict[str, Any]:
     first = open_one.first if open_one else None
     if well:
         return {"id": view.name, "state": view.state.value, "causes": [], "ruled_out": [], "variables": []}
+    if open_one and open_one.diagnosis:
+        return _diagnosis(view.name, open_one.diagnosis)
     return _causes(view.name, view.state.value, view.cause, first, view.failure, view.status)
 
 
