@@ -31,7 +31,7 @@ class Books:
 
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._now = now
+        self.now = now
         self.owners = {each.id: each for each in store.read(Owner)}
         self.services = {each.id: each for each in store.read(Service)}
         self.groups = {each.id: each for each in store.read(EnvGroup)}
@@ -114,7 +114,7 @@ class Books:
 
     def happened(self, service_id: str, type_: str, **details: object) -> Event:
         """An event of now, to be put."""
-        return Event(id=new_id("evt"), service_id=service_id, at=self._now(), type=type_, details=details)
+        return Event(id=new_id("evt"), service_id=service_id, at=self.now(), type=type_, details=details)
 
     def env_of(self, service: Service) -> dict[str, str]:
         """What a deploy of it is given: its groups' variables in the order they were linked, then its own."""
@@ -125,7 +125,7 @@ class Books:
 
     def touched(self, service: Service, **changes: object) -> Service:
         """The service changed now, to be put."""
-        return replace(service, updated_at=self._now(), **changes)  # type: ignore[arg-type]
+        return replace(service, updated_at=self.now(), **changes)  # type: ignore[arg-type]
 
     def _too_old(self, record: Record) -> list[Record]:
         if isinstance(record, Event):

@@ -41,6 +41,8 @@ class Rules:
     lasting_s: float = 120.0
     scan_every_s: float = 30.0
     flap_every_s: float = 45.0
+    build_s: float = 7200.0
+    pre_deploy_s: float = 1800.0
     shutdown_s: float = 300.0  # the longest that a service may ask for
     start_tries: int = 3
     wake_tries: int = 2
@@ -62,7 +64,7 @@ class Rules:
 _LEAST_S: Mapping[str, float] = {
     "wake_gives_up_s": 20.0, "start_window_s": 25.0, "health_every_s": 0.5, "health_timeout_s": 2.0, "out_after_s": 2.0,
     "restart_after_s": 5.0, "rollover_s": 1.0, "first_restart_s": 0.2, "longest_restart_s": 3.0, "lasting_s": 5.0,
-    "scan_every_s": 1.0, "flap_every_s": 3.0, "shutdown_s": 10.0,
+    "scan_every_s": 1.0, "flap_every_s": 3.0, "build_s": 900.0, "pre_deploy_s": 300.0, "shutdown_s": 10.0,
 }  # fmt: skip
 
 

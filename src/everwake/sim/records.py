@@ -176,7 +176,7 @@ class EnvGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:
-    """One attempt to bring a commit, with the variables of its moment, into service."""
+    """One attempt to bring a commit, with the variables of its moment, into service. rollback_of: the deploy it brings back."""
 
     id: str
     service_id: str
@@ -188,6 +188,7 @@ class Deploy:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     clear_cache: bool = False
+    rollback_of: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -8,6 +8,7 @@ from asyncio import SubprocessProtocol, SubprocessTransport
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self, cast
 
 from everwake.sim.processes.group import Group
@@ -50,8 +51,10 @@ class Process(SubprocessProtocol):
         self._transport: SubprocessTransport | None = None
 
     @classmethod
-    async def start(cls, program: Program, group: Group, heard: Callable[[str], None]) -> Self:
-        """Start it as a member of the group.
+    async def start(
+        cls, program: Program, group: Group, heard: Callable[[str], None], folder: Path | None = None
+    ) -> Self:
+        """Start it as a member of the group, in this folder.
 
         Raises:
             OSError: there is no such program, or it may not be run.
@@ -59,7 +62,7 @@ class Process(SubprocessProtocol):
         transport, process = await asyncio.get_running_loop().subprocess_exec(
             lambda: cls(heard), *program.argv,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            **group.joining(program.name, program.env),
+            cwd=folder, **group.joining(program.name, program.env),
         )  # fmt: skip
         stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
         with suppress(OSError):  # it may have ended already

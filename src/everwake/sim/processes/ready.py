@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Ready", "document", "http", "redis"]
+__all__ = ["Ready", "document", "http", "listens", "redis", "status"]
 
 LOOK_S = 2.0
 
@@ -57,6 +57,38 @@ async def document(url: str) -> dict[str, Any]:
         found = json.loads(answer.partition(b"\r\n\r\n")[2])
         return found if isinstance(found, dict) else {}
     return {}
+
+
+async def listens(host: str, port: int) -> bool:
+    """Does something accept a connection there?"""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LOOK_S):
+            _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        return True
+    return False
+
+
+async def status(host: str, port: int, path: str, named: str, within_s: float) -> int | None:
+    """Status of GET `path` with the Host header `named`; None when no answer began within the time, or it was none."""
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {named}\r\nUser-Agent: Render/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
+    head = b""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(request.encode("ascii", "replace"))
+                while b"\r\n" not in head and len(head) < 1024:
+                    more = await reader.read(1024)
+                    if not more:
+                        break
+                    head += more
+            finally:
+                writer.close()
+    version, _, rest = head.partition(b" ")
+    return int(rest[:3]) if version.startswith(b"HTTP/1.") and rest[:3].isdigit() else None
 
 
 def redis(host: str, port: int, password: str) -> Ready:
