@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from everwake.model import FailureKind, Observation
+from everwake.model import FailureKind, Observation, Phase
 
-__all__ = ["Glance", "OwnLine", "Probe", "Suspicion", "judge", "on_the_way", "suspect"]
+__all__ = ["Glance", "OwnLine", "Probe", "Suspicion", "answered", "judge", "on_the_way", "suspect"]
 
 _ON_THE_WAY = frozenset({
     FailureKind.DNS_NO_SUCH_NAME, FailureKind.DNS_FAILED, FailureKind.NO_ROUTE, FailureKind.REFUSED, FailureKind.RESET,
@@ -58,15 +58,22 @@ def on_the_way(seen: Observation) -> bool:
     return seen.status is None and seen.failure is not None and seen.failure.kind in _ON_THE_WAY
 
 
-def suspect(glances: Sequence[Glance], now_s: float, *, window_s: float = 10.0) -> Suspicion:
-    """Whether what failed in the last `window_s` could be us: something failed on the way, and nobody answered since.
+def answered(seen: Observation) -> bool:
+    """Whether an answer came back now, whatever it says. One whose rest stayed away began to come a while ago: no proof."""
+    stalled = seen.failure is not None and seen.failure.phase is Phase.TRANSFER
+    return seen.status is not None and not stalled
+
+
+def suspect(glances: Sequence[Glance], now_s: float, *, window_s: float = 10.0, together_s: float = 1.0) -> Suspicion:
+    """Whether what failed in the last `window_s` could be us: something failed on the way, and nobody answered since, or in
+    the same moment (`together_s`). What answered earlier proves only that the line was sound then.
 
     One failure is enough to ask: a probe costs a name look-up, and a fleet may be one service.
     """
     recent = [glance for glance in glances if now_s - glance.at_s <= window_s]
     failed = [glance.at_s for glance in recent if glance.failed_on_the_way and not glance.is_here]
-    answered = any(g.answered and not g.is_here and g.at_s >= max(failed, default=0.0) - window_s / 2 for g in recent)
-    return Suspicion.MAYBE_US if failed and not answered else Suspicion.THEM
+    is_proved = any(g.answered and not g.is_here and g.at_s >= max(failed, default=0.0) - together_s for g in recent)
+    return Suspicion.MAYBE_US if failed and not is_proved else Suspicion.THEM
 
 
 def judge(probe: Probe) -> str | None:
@@ -85,7 +92,8 @@ def judge(probe: Probe) -> str | None:
 class OwnLine:
     """What is thought of our own line: fed with looks, it says when to probe. ours: why it is us, or None. No I/O."""
 
-    PAUSE_S = 5.0
+    # Asked at the first failure or at the one a second later, a probe is over before the fourth look, which decides.
+    PAUSE_S = 1.0
 
     def __init__(self) -> None:
         self.ours: str | None = None
@@ -100,12 +108,12 @@ class OwnLine:
             Glance(
                 at_s=now_s,
                 host=host,
-                answered=seen.status is not None,
+                answered=answered(seen),
                 failed_on_the_way=failed,
                 is_here=_is_here(host),
             )
         )
-        if seen.status is not None and not _is_here(host):
+        if answered(seen) and not _is_here(host):
             self.ours = None
         if not failed or self._is_probing or now_s - self._probed_at_s < self.PAUSE_S:
             return False
