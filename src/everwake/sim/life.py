@@ -4,7 +4,7 @@ Facts: render.com/docs/free, /health-checks, /deploys and the OpenAPI descriptio
 said so. All times given in are monotonic real seconds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum, StrEnum
 from typing import Any
@@ -233,9 +233,14 @@ def timed_out(window_s: float, *, listens: bool) -> dict[str, object]:
 BUILDS = frozenset(set(Trigger) - {Trigger.ROLLBACK, Trigger.RESUMED})
 
 
-def superseded(deploys: Iterable[Deploy], newer: Deploy) -> tuple[Deploy, ...]:
-    """Which deploys of the service a newer one cancels: all that still run."""
-    return tuple(each for each in deploys if each.status.is_running and each.id != newer.id)
+def superseded(deploys: Sequence[Deploy], by: Deploy | None) -> tuple[Deploy, ...]:
+    """Which deploys of a service, given newest first, are canceled because of a newer one: those before it that still run.
+
+    by: None when somebody canceled what runs.
+    """
+    ids = [each.id for each in deploys]
+    older = deploys if by is None else deploys[ids.index(by.id) + 1 :] if by.id in ids else ()
+    return tuple(each for each in older if each.status.is_running)
 
 
 _FAILED: Mapping[DeployStatus, DeployStatus] = {

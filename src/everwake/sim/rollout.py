@@ -12,7 +12,7 @@ from everwake.sim.books import Books, new_id
 from everwake.sim.hosted import Failed, Hosted
 from everwake.sim.house import House, environment, launch
 from everwake.sim.instance import Box, Start
-from everwake.sim.life import BUILDS, cause_of_end, failed, restart_wait_s
+from everwake.sim.life import BUILDS, cause_of_end, failed, restart_wait_s, superseded
 from everwake.sim.records import Deploy, DeployStatus, Event, Instance, Trigger
 
 __all__ = ["Rollouts"]
@@ -34,15 +34,14 @@ class Rollouts:
         self._tasks[deploy.service_id] = self._house.do(self._run(deploy, rush))
 
     async def cancel(self, service_id: str, by: Deploy | None = None) -> None:
-        """End the running deploy, if there is one. by: the newer one that is why."""
+        """End the running deploy, if there is one. by: the newer one that is why, in the books already."""
         task = self._tasks.pop(service_id, None)
         if task is not None:
             task.cancel()
             await asyncio.wait((task,))
-        for deploy in self._house.books.deploys(service_id):
-            if deploy.status.is_running and (by is None or deploy.id != by.id):
-                self._house.say(service_id, "Deploy canceled" + (": a newer one takes over" if by else ""), "build")
-                self._end(deploy, DeployStatus.CANCELED, "canceled", {"newDeploy": {"id": by.id}} if by else {})
+        for deploy in superseded(self._house.books.deploys(service_id), by):
+            self._house.say(service_id, "Deploy canceled" + (": a newer one takes over" if by else ""), "build")
+            self._end(deploy, DeployStatus.CANCELED, "canceled", {"newDeploy": {"id": by.id}} if by else {})
 
     # --- the steps -------------------------------------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ from tests.support.processes import free_port
 
 KEY = "key-of-the-rehearsal"
 QUICK = Rules(
-    idle_s=600, wake_gives_up_s=20, start_window_s=20, health_every_s=0.1, health_timeout_s=2.0, out_after_s=0.4, restart_after_s=1.2,
-    rollover_s=0.5, queue_s=0.05, first_restart_s=0.1, longest_restart_s=0.4, lasting_s=30, scan_every_s=0.4, shutdown_s=3.0,
-    flap_every_s=0.5,
+    idle_s=600, wake_gives_up_s=20, start_window_s=20, health_every_s=0.1, health_timeout_s=2.0, out_after_s=0.4,
+    restart_after_s=1.2, rollover_s=0.5, queue_s=0.05, first_restart_s=0.1, longest_restart_s=0.4, lasting_s=30,
+    scan_every_s=0.4, shutdown_s=3.0, flap_every_s=0.5,
 )  # fmt: skip
 
 
@@ -52,8 +52,8 @@ class Rehearsal:
         """A new free web service of the tiny kind; its id, once it is live."""
         now = self.platform.house.clock.now()
         service = Service(
-            id=new_id("srv"), owner_id=self.owner.id, name=name, type=ServiceType.WEB, plan="free", created_at=now, updated_at=now,
-            port=free_port(), start_command=command(*words), health_check_path="/health",
+            id=new_id("srv"), owner_id=self.owner.id, name=name, type=ServiceType.WEB, plan="free",
+            created_at=now, updated_at=now, port=free_port(), start_command=command(*words), health_check_path="/health",
             commits=(Commit(id="a" * 40, message="First", created_at=now),), ours=True,
         )  # fmt: skip
         await self.platform.add(replace(service, **changes))  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def fetched(to: Upstream, path: str) -> tuple[int, str]:
 async def until(holds: Callable[[], object], within_s: float = 30.0) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110
+        while not holds():
             await asyncio.sleep(0.02)
 
 
