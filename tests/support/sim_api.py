@@ -1,0 +1,41 @@
+"""The control API of a workspace, served on a free port of this loop; its answers are held against Render's description."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from everwake.clock import SystemClock
+from everwake.sim.api.app import create
+from everwake.sim.api.drills import Drills
+from everwake.sim.api.limits import Limits
+from everwake.sim.api.serving import serving
+from everwake.sim.verbs import Workspace
+from everwake.web.serving import listen
+from tests.support.render_description import Held
+
+__all__ = ["PLENTY", "Served", "served"]
+
+PLENTY = Limits(reads=100_000, writes=100_000, per_service=100_000)
+
+
+@dataclass(slots=True)
+class Served:
+    """url ends in `/v1`."""
+
+    url: str
+    held: Held
+
+
+@asynccontextmanager
+async def served(
+    workspace: Workspace,
+    *,
+    limits: Limits = PLENTY,
+    drills: Drills | None = None,
+) -> AsyncIterator[Served]:
+    """Fails at the end when an answer was not of the described shape."""
+    held = Held(create(workspace, drills=drills, clock=SystemClock(), limits=limits))
+    async with serving(held, listen("127.0.0.1", 0)) as url:
+        yield Served(url, held)
+    if held.found:
+        raise AssertionError("other than Render's description says: " + "; ".join(held.found[:10]))
