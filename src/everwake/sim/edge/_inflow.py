@@ -47,13 +47,13 @@ class Inflow:
         Raises:
             Malformed: it cannot be one, or (431) it is longer than it may be.
         """
-        if self._searched == 0:
-            # RFC 9112 section 2.2: a server ignores an empty line before a request.
-            while self._kept[:2] == b"\r\n":
-                self._drop(2)
-            # Such as the first byte of a TLS handshake: there is no point in waiting for the end of that.
-            if self._kept and not 0x20 < self._kept[0] < 0x7F and self._kept != b"\r":
-                raise Malformed("this port speaks HTTP, and that is not HTTP")
+        # RFC 9112 section 2.2: a server ignores an empty line before a request.
+        while self._kept[:2] == b"\r\n":
+            self._drop(2)
+            self._searched = 0
+        # Such as the first byte of a TLS handshake: there is no point in waiting for the end of that.
+        if self._kept and not 0x20 < self._kept[0] < 0x7F and self._kept != b"\r":
+            raise Malformed("this port speaks HTTP, and that is not HTTP")
         end = self._kept.find(HEAD_END, max(0, self._searched - 3))
         if (end < 0 and len(self._kept) > self._limit_bytes) or end + 4 > self._limit_bytes:
             raise Malformed(f"the head is longer than {self._limit_bytes} bytes", TOO_LARGE)

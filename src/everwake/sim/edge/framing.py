@@ -1,7 +1,8 @@
 """Where a message's body ends, without holding any of it: counted, chunked, until the connection ends, or none.
 
 The bytes pass as they are: chunk sizes, extensions and trailers too. What is not exactly the grammar of RFC 9112 section 7.1
-is refused, for an app that reads it more kindly would see another request than the edge did (request smuggling).
+is refused, and the white space that it calls bad as well, as llhttp does: an app that reads it more kindly would
+see another request than the edge did (request smuggling).
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Protocol
 __all__ = ["Chunked", "Counted", "Framing", "Malformed", "NoBody", "UntilClose"]
 
 # A size of 15 digits is far beyond any body; an extension or a trailer beyond these is somebody's try.
-SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n\x00]*)?\r\n")
+SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n\x00]*)?\r\n")
 TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\x00]*\r\n")
 SIZE_LINE_LIMIT_BYTES = 4_096
 TRAILERS_LIMIT_BYTES = 16_384

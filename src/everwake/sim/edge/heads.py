@@ -14,7 +14,7 @@ from everwake.sim.edge.framing import Chunked, Counted, Framing, Malformed, NoBo
 __all__ = ["AnswerHead", "RequestHead", "parse_answer", "parse_request"]
 
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
-OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9](?:\.[0-9])?")
+OTHER_VERSION = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9](?:\.[0-9])?")
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
 HOST = re.compile(rb"[^\x00-\x20\x7f/?#@\\,]*")
 AUTHORITY = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
