@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 from everwake.history import statements as sql
 from everwake.history._lanes import Batch, Move, Stream
@@ -84,10 +85,7 @@ def write(connection: sqlite3.Connection, names: Names, batch: Batch, *, hour: i
 def _looks(connection: sqlite3.Connection, rows: list[tuple[int, int]], hour: int) -> None:
     if not rows:
         return
-    whole = len(rows) - len(rows) % sql.TOGETHER
-    for start in range(0, whole, sql.TOGETHER):
-        connection.execute(sql.ADD_LOOKS, [*chain.from_iterable(rows[start : start + sql.TOGETHER])])
-    connection.executemany(sql.ADD_LOOK, rows[whole:])
+    _together(connection, sql.ADD_LOOKS, sql.ADD_LOOK, rows)
     earliest = hour_of(rows[0][0])
     if earliest < hour:
         # Late, or the clock went back: that hour is rolled up once more.
@@ -99,7 +97,15 @@ def _lines(connection: sqlite3.Connection, names: Names, lines: Sequence[LogLine
     for line in lines:
         service = names.service(connection, clean(line.service)) if line.service else None
         rows.append((to_us(line.at), line.level.value, service, clean(line.text[:LONGEST_LINE])))
-    connection.executemany(sql.ADD_LINE, rows)
+    _together(connection, sql.ADD_LINES, sql.ADD_LINE, rows)
+
+
+def _together(connection: sqlite3.Connection, many: str, one: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows with the statement for `TOGETHER` of them as far as they go, and what is left one by one."""
+    whole = len(rows) - len(rows) % sql.TOGETHER
+    for start in range(0, whole, sql.TOGETHER):
+        connection.execute(many, [*chain.from_iterable(rows[start : start + sql.TOGETHER])])
+    connection.executemany(one, rows[whole:])
 
 
 def _move(connection: sqlite3.Connection, names: Names, what: Move) -> None:

@@ -25,6 +25,7 @@ ADD_PHASES = "INSERT INTO phases (key, phases) VALUES (?, ?) ON CONFLICT DO NOTH
 ADD_FAILURE = """INSERT INTO failures (key, value, kind, phase, detail, phases, headers, excerpt)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 ADD_LINE = "INSERT INTO log (at_us, level, service, text) VALUES (?, ?, ?, ?)"
+ADD_LINES = ADD_LINE.replace("(?, ?, ?, ?)", ", ".join(["(?, ?, ?, ?)"] * TOGETHER))
 STATE = "SELECT state FROM standings WHERE service = ?"
 ADD_TRANSITION = "INSERT INTO transitions (service, old, new, at_us, cause, failure) VALUES (?, ?, ?, ?, ?, ?)"
 ADD_STANDING = """INSERT INTO standings (service, state, since_us, cause, streak, last, doubts)
