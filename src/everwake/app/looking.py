@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from everwake.checks import Checks
@@ -51,7 +51,9 @@ async def look_at(service: Service, checks: Checks, clock: SystemClock) -> Looke
     # Nobody comes back in three seconds to confirm: what is seen once counts.
     policy = state.Policy(every_s=service.every_s, sleeps=service.sleeps, confirm_s=(), degrade_after=1)
     watch = state.Watch()
-    for one in seen:
+    # Another check degrades only who was found well since it began; looks made side by side count as that.
+    primary, *others = seen
+    for one in (replace(primary, at=max(one.at for one in seen)), *others):
         watch = state.advance(watch, one, policy).watch
     return Looked(service=service, state=watch.state, cause=watch.cause, seen=seen)
 

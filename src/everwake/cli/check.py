@@ -17,7 +17,10 @@ __all__ = ["command"]
 def command(
     target: Annotated[str | None, typer.Argument(metavar="URL|SERVICE", help="What to look at.")] = None,
     config: Annotated[
-        bool, typer.Option("--config", help="Only read the fleet file and name every mistake; touches no network.")
+        bool,
+        typer.Option(
+            "--config", help="Only read the fleet file and name every mistake; touches no network, needs no secret."
+        ),
     ] = False,
     timeout: Annotated[
         float, typer.Option(min=0.1, max=300, metavar="SECONDS", help="Longest a look at a URL may take.")
@@ -45,21 +48,38 @@ def _check_config(path: Path, *, is_json: bool) -> None:
     import os
 
     from everwake.checks import specs
-    from everwake.cli._answer import document, say
-    from everwake.fleet.load import BadFleet, load
+    from everwake.cli._answer import document, note, say
+    from everwake.fleet.load import BadFleet, Mistake, load
+    from everwake.fleet.secrets import Partly
 
+    notes: list[Mistake] = []
     try:
-        found = load(path, os.environ, specs())
+        # The file may be right where its secrets are not, such as in a repository's tests.
+        found = load(path, os.environ, specs(), resolver=Partly(os.environ), noted=notes.append)
     except BadFleet as bad:
         if not is_json:
             raise
-        document({"file": str(path), "ok": False, "mistakes": [dataclasses.asdict(one) for one in bad.mistakes]})
+        document(
+            {"file": str(path), "ok": False, "mistakes": [dataclasses.asdict(one) for one in bad.mistakes], "notes": []}
+        )
         raise typer.Exit(bad.exit_code) from None
     if is_json:
-        document({"file": str(path), "ok": True, "name": found.name, "services": len(found.services), "mistakes": []})
+        noted = [dataclasses.asdict(one) for one in notes]
+        document(
+            {
+                "file": str(path),
+                "ok": True,
+                "name": found.name,
+                "services": len(found.services),
+                "mistakes": [],
+                "notes": noted,
+            }
+        )
     else:
         count = len(found.services)
         say(f"{path} is right: {found.name}, {count} service{'' if count == 1 else 's'}")
+        for one in notes:
+            note(f"note: {one.told(str(path))}")
 
 
 def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: bool) -> None:
@@ -73,15 +93,17 @@ def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: boo
     from everwake.cli._answer import document, note
     from everwake.errors import OutOfReach
     from everwake.fleet.load import load
+    from everwake.fleet.secrets import Partly, of_services
     from everwake.model import State
 
     known = None
     if "://" in target:
         service, allow_private = replace(service_of_url(target), timeout_s=timeout_s), True
     else:
-        fleet = load(path, os.environ, specs())
+        fleet = load(path, os.environ, specs(), resolver=Partly(os.environ, of_services))
         service, allow_private = _of_fleet(target, fleet.services), fleet.keeper.allow_private
-        keeper = running_keeper(data, fleet.keeper.token)
+        token = fleet.keeper.token
+        keeper = running_keeper(data, token if token and token.is_known else None)
         if keeper is not None:
             try:
                 known = keeper.service(service.name)

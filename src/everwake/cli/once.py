@@ -25,9 +25,11 @@ def command(fleet: FleetFile = Path("everwake.toml"), json: Json = False) -> Non
     from everwake.checks import specs
     from everwake.cli._answer import document, note
     from everwake.fleet.load import load
+    from everwake.fleet.secrets import Partly, of_services
     from everwake.model import State
 
-    found = load(fleet, os.environ, specs())
+    # Nobody is told and no platform is asked: what those need may be absent.
+    found = load(fleet, os.environ, specs(), resolver=Partly(os.environ, of_services))
     note(f"looking at {len(found.services)} services")
     looked = asyncio.run(look_at_all(found.services, allow_private=found.keeper.allow_private))
     if json:

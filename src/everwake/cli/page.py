@@ -26,8 +26,9 @@ def command(
     from everwake.cli._answer import note, say
     from everwake.errors import Misused
     from everwake.fleet.load import load
+    from everwake.fleet.secrets import Partly
 
-    found = load(fleet, os.environ, specs())
+    found = load(fleet, os.environ, specs(), resolver=Partly(os.environ))
     page = page_of(found)
     if str(out) == "-":
         say(page)

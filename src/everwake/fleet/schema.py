@@ -18,6 +18,7 @@ Reads = Literal[
     "name",
     "seconds",
     "url",
+    "web",
     "host",
     "path",
     "route",
@@ -45,7 +46,7 @@ def setting(
 
     This one declaration feeds the loader, the messages, `--help` and the docs. key: its name in the file, where that differs
     from the field's. reads: None takes it from the annotation; "seconds" accepts 30, "30s", "3m"; "secret" only
-    `{ env = ".." }` or `{ file = ".." }`; "route" a path of a URL; "path" a file's.
+    `{ env = ".." }` or `{ file = ".." }`; "web" a URL that a browser could open; "route" a path of a URL; "path" a file's.
     """
     about = {"help": help, "ge": ge, "le": le, "reads": reads, "key": key}
     if default_factory is not MISSING:
@@ -57,7 +58,7 @@ def setting(
 class Secret:
     """A value that came from `{ env = .. }` or `{ file = .. }`. It has no readable form; `reveal()` is the only way to it.
 
-    source: where it came from, for messages ("env RENDER_API_KEY").
+    source: where it came from, for messages ("env RENDER_API_KEY"). Without a value where nobody needed it (`is_known`).
     """
 
     _value: str = field(repr=False)
@@ -66,6 +67,11 @@ class Secret:
     def reveal(self) -> str:
         """The value itself, for the one call that needs it."""
         return self._value
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value; false only where the file was read without needing it."""
+        return bool(self._value)
 
     def __repr__(self) -> str:
         return f"Secret({self.source})"
@@ -109,7 +115,7 @@ class Service:
     """One thing kept awake. url: scheme://host[:port] without a trailing slash. plan: "free" sleeps; None when not known."""
 
     name: str = setting(reads="name", help="short and unique: letters, digits, - and _")
-    url: str = setting(reads="url", help="scheme://host[:port]")
+    url: str = setting(reads="web", help="https://host[:port], or http://")
     health: str = setting(default="/health", reads="route", help="what is asked for at every look")
     every_s: float = setting(default=180.0, ge=1, le=86_400, reads="seconds", key="every", help="between two looks")
     timeout_s: float = setting(
@@ -152,7 +158,7 @@ class PlatformSettings:
 
     name: str
     api_key: Secret | None = setting(default=None, reads="secret", help="key of the platform's API")
-    url: str | None = setting(default=None, reads="url", help="another address of that API")
+    url: str | None = setting(default=None, reads="web", help="another address of that API")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +178,14 @@ class Keeper:
     token: Secret | None = setting(default=None, reads="secret", help="bearer token of the API")
     allowed_hosts: tuple[str, ...] = setting(default=(), reads="texts", help="further names this keeper is reached by")
     public_url: str | None = setting(
-        default=None, reads="url", help="where people reach the page, for links in messages"
+        default=None, reads="web", help="where people reach the page, for links in messages"
     )
     allow_private: bool = setting(default=True, help="whether services may have private addresses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All services one keeper looks after, in the order of the file."""
+    """All services one keeper looks after, in the order of the file. digest: SHA-256 of the file that was read."""
 
     name: str
     services: tuple[Service, ...]
@@ -187,6 +193,7 @@ class Fleet:
     notify: Notify = field(default_factory=Notify)
     keeper: Keeper = field(default_factory=Keeper)
     path: str = "everwake.toml"
+    digest: bytes = field(default=b"", compare=False, repr=False)
 
     def service(self, name: str) -> Service:
         """The service of that name. Raises KeyError."""

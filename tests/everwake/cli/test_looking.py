@@ -166,3 +166,43 @@ def test_page_is_one_file_with_the_fleets_addresses_and_none_of_its_secrets(file
     assert "open-sesame" not in page
     assert files.says("page", "--out", "-", ALERT_URL="json://x").stdout == f"{page}\n"
     assert files.says("page", "--out", str(tmp_path / "no" / "where.html"), ALERT_URL="json://x").returncode == 2
+
+
+def test_check_config_needs_no_secret_and_says_which_are_not_here(files: Files) -> None:
+    secret = '[notify]\nurls = [{ env = "ALERT_URL" }]\n'
+    files.write(service("one", "https://one.example", 'every = "10s"\ntimeout = "1m"'), rest=secret)
+    said = files.says("check", "--config")
+    assert (said.returncode, said.stdout) == (0, f"{files.fleet} is right: fleet, 1 service\n")
+    assert f"note: {files.fleet}:5:11: service[1].timeout: 60s is longer than every (10s)" in said.stderr
+    assert f"note: {files.fleet}:8:9: notify.urls[1]: the variable ALERT_URL is not set here" in said.stderr
+    document = json.loads(files.says("check", "--config", "--json").stdout)
+    assert (document["ok"], [one["where"] for one in document["notes"]]) == (
+        True,
+        ["service[1].timeout", "notify.urls[1]"],
+    )
+    assert files.says("check", "--config", ALERT_URL="json://x").stderr.count("note:") == 1
+
+
+def test_watch_needs_every_secret(files: Files) -> None:
+    files.write(service("one", "https://one.example"), rest='[notify]\nurls = [{ env = "ALERT_URL" }]\n')
+    said = everwake_says("watch", "--fleet", str(files.fleet), "--data", str(files.data))
+    assert said.returncode == 2
+    assert "notify.urls[1]: the variable ALERT_URL is not set" in said.stderr
+
+
+def test_once_and_check_need_the_secrets_of_services_and_page_needs_none(
+    files: Files, there: Answering, tmp_path: Path
+) -> None:
+    messages = '[notify]\nurls = [{ env = "ALERT_URL" }]\n[keeper]\ntoken = { env = "TOKEN_OF_THE_PAGE" }\n'
+    files.write(service("one", there.url), rest=messages)
+    assert files.says("once").returncode == 0
+    assert files.says("check", "one").returncode == 0
+    assert files.says("page", "--out", str(tmp_path / "page.html")).returncode == 0
+    header = '[[service.check]]\nkind = "http"\nheaders = { Authorization = { env = "TOKEN" } }\n'
+    files.write(service("one", there.url, header), rest=messages)
+    assert files.says("page", "--out", str(tmp_path / "page.html")).returncode == 0
+    for command in (["once"], ["check", "one"]):
+        said = files.says(*command)
+        assert said.returncode == 2
+        assert "the variable TOKEN is not set" in said.stderr
+        assert "ALERT_URL" not in said.stderr

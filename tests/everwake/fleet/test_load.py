@@ -1,5 +1,6 @@
 """Reading `everwake.toml`: all of it, or every mistake with its place."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everwake.checks import kinds
-from everwake.fleet.load import BadFleet, load, read
+from everwake.fleet import _circles
+from everwake.fleet.load import BadFleet, Mistake, load, read
+from everwake.fleet.secrets import Partly, of_services
 
 BAD = Path(__file__).parents[2] / "config" / "bad"
 SPECS = {name: kind.spec for name, kind in kinds().items() if kind.observe is not None}
@@ -64,13 +67,16 @@ def test_a_secret_has_no_readable_form() -> None:
 @pytest.mark.parametrize("file", sorted(BAD.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_bad_file_is_answered_exactly_so(file: Path) -> None:
     with pytest.raises(BadFleet) as caught:
-        read(file.read_text(), "everwake.toml", {"EMPTY": ""}, SPECS)
+        read(file.read_text(), "everwake.toml", {"EMPTY": "", "EVERWAKE_PASSWORD": "open-sesame"}, SPECS)
     assert caught.value.message + "\n" == file.with_suffix(".txt").read_text()
     assert caught.value.exit_code == 2
+    for hidden in ("open-sesame", "rnd_", "hidden@", "\x1b"):
+        assert hidden not in caught.value.message
+    assert all(mistake.hint for mistake in caught.value.mistakes), "every mistake says what to do"
 
 
 def test_there_is_a_bad_file_for_every_kind_of_mistake() -> None:
-    assert len(list(BAD.glob("*.toml"))) >= 12
+    assert len(list(BAD.glob("*.toml"))) >= 30
 
 
 def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Path) -> None:
@@ -110,3 +116,71 @@ def test_any_damage_is_a_mistake_with_a_place_or_no_mistake_at_all(damage: str, 
         lines = text.count("\n") + 1
         assert all(1 <= mistake.line <= lines and mistake.column >= 1 for mistake in bad.mistakes)
         assert "rnd_example" not in bad.message
+
+
+# --- secrets that are not here ----------------------------------------------------------------------------------------
+
+
+def test_who_needs_no_secret_reads_the_file_without_them_and_is_told_which() -> None:
+    notes: list[Mistake] = []
+    fleet = read(WHOLE, "everwake.toml", {}, SPECS, resolver=Partly({}), noted=notes.append)
+    key = fleet.platforms["render"].api_key
+    assert key is not None
+    assert (key.is_known, key.source) == (False, "env RENDER_API_KEY")
+    assert [note.told("everwake.toml").splitlines()[0] for note in notes] == [
+        "everwake.toml:24:11: platform.render.api_key: the variable RENDER_API_KEY is not set here",
+        "everwake.toml:27:9: notify.urls[1]: the variable ALERT_URL is not set here",
+    ]
+
+
+def test_who_needs_some_secrets_is_refused_for_these_alone() -> None:
+    token = '  [[service.check]]\n  kind = "http"\n  headers = { Authorization = { env = "TOKEN" } }\n'
+    with pytest.raises(BadFleet) as caught:
+        read(
+            WHOLE + "[[service]]\nname = 'x'\nurl = 'http://x.example'\n" + token,
+            "f",
+            {},
+            SPECS,
+            resolver=Partly({}, of_services),
+        )
+    assert [mistake.message for mistake in caught.value.mistakes] == ["the variable TOKEN is not set"]
+
+
+def test_a_secret_in_clear_text_is_a_mistake_for_whoever_reads_it() -> None:
+    with pytest.raises(BadFleet, match="clear text"):
+        read(WHOLE.replace('{ env = "RENDER_API_KEY" }', '"rnd_x"'), "f", ENVIRON, SPECS, resolver=Partly({}))
+
+
+def test_a_timeout_longer_than_the_pause_is_worth_a_note_and_no_mistake() -> None:
+    notes: list[Mistake] = []
+    read(WHOLE.replace('every = "90s"', 'every = "10s"\ntimeout = "20s"'), "f", ENVIRON, SPECS, noted=notes.append)
+    assert [(note.where, note.line) for note in notes] == [("service[1].timeout", 8)]
+    notes.clear()
+    read(WHOLE.replace('every = "90s"', 'every = "10s"'), "f", ENVIRON, SPECS, noted=notes.append)
+    assert notes == [], "nobody chose the usual timeout"
+
+
+# --- circles ----------------------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from("abcdef")
+
+
+@given(st.dictionaries(NAMES, st.lists(NAMES, max_size=4, unique=True)))
+def test_every_circle_is_one_and_without_any_there_is_none(needs: dict[str, list[str]]) -> None:
+    circles = list(_circles.found(needs))
+    for circle in circles:
+        assert circle[0] == circle[-1]
+        assert len(set(circle)) == len(circle) - 1
+        assert all(later in needs.get(one, []) for one, later in pairwise(circle))
+    left = {name: set(others) for name, others in needs.items()}
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    assert bool(circles) == bool(left), "what is left after taking away who needs nobody needs itself"
+
+
+def test_a_chain_of_ten_thousand_is_no_circle_and_its_end_makes_it_one() -> None:
+    needs = {str(n): [str(n + 1)] for n in range(10_000)}
+    assert list(_circles.found(needs)) == []
+    needs["10000"] = ["0"]
+    assert [len(circle) for circle in _circles.found(needs)] == [10_002]

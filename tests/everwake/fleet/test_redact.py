@@ -17,13 +17,13 @@ _LETTERS = string.ascii_letters + string.digits
 _URL_SAFE = st.text(_LETTERS + "-._~!$()*+", min_size=6, max_size=24).map(lambda text: f"q{text}Z9")
 _WORDS = st.text(_LETTERS + "-_", min_size=40, max_size=60)
 _ANY = st.text(
-    st.characters(blacklist_characters="\"'\\&<>\r\n\x85\u2028\u2029", blacklist_categories=("Cs", "Cc", "Z")),
+    st.characters(exclude_characters="\"'\\&<>\r\n\x85\u2028\u2029", exclude_categories=("Cs", "Cc", "Z")),
     min_size=6,
     max_size=24,
 ).map(lambda text: f"q{text}Z9")
 # A value in JSON may be anything at all.
-_JSON = st.text(st.characters(blacklist_categories=("Cs",)), min_size=6, max_size=24).map(lambda text: f"q{text}Z9")
-_AROUND = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
+_JSON = st.text(st.characters(exclude_categories=("Cs",)), min_size=6, max_size=24).map(lambda text: f"q{text}Z9")
+_AROUND = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 _NAMES = st.sampled_from(
     ["password", "REDIS_PASSWORD", "passwd", "token", "refresh_token", "secret", "client_secret", "api_key", "OPENAI_API_KEY",
      "apikey", "x-api-key", "SECRET_KEY", "private_key", "aws_secret_access_key", "PGPASSWORD", "passphrase", "db_pwd"]
