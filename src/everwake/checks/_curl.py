@@ -5,6 +5,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
@@ -171,6 +173,7 @@ class _Engine:
         self._due_s: float | None = None
         self._kick_planned = False
         self._sweep: asyncio.TimerHandle | None = None
+        self._strictest_s = inf
 
     def open(
         self, watch: Callable[[asyncio.AbstractEventLoop, Callable[[list[tuple[int, int]]], None]], Watch]
@@ -209,8 +212,11 @@ class _Engine:
         slot.done, slot.started_s = done, monotonic()
         self._flying[slot.curl] = slot
         self._multi.add_handle(slot.curl)
-        if self._sweep is None:
-            self._plan_sweep(min(1.0, manner.transfer_s or 1.0, manner.first_byte_s or 1.0))
+        limit_s = min(manner.transfer_s or inf, manner.first_byte_s or inf)
+        if limit_s < self._strictest_s:
+            self._strictest_s = limit_s
+        if self._sweep is None and limit_s < inf:
+            self._plan_sweep(min(1.0, limit_s))
         return lambda: self._cancel(slot, done)
 
     def _refuse(self, why: str, done: Callable[[Answer], None]) -> Callable[[], None]:
@@ -320,7 +326,9 @@ class _Engine:
     def _sweep_now(self) -> None:
         """End the transfers whose first byte, or whose rest, takes too long: libcurl knows only the whole and the connection."""
         now_s = monotonic()
-        for slot in tuple(self._flying.values()):
+        # They stand in the order in which they began: behind one that is too young for any limit are only younger ones.
+        old = tuple(takewhile(lambda slot: now_s - slot.started_s >= self._strictest_s, self._flying.values()))
+        for slot in old:
             late = _overdue(slot, now_s - slot.started_s)
             if late is not None:
                 slot.timed_out = late
@@ -328,6 +336,8 @@ class _Engine:
         self._sweep = None
         if self._flying:
             self._plan_sweep(SWEEP_S)
+        else:
+            self._strictest_s = inf
 
 
 def _overdue(slot: Slot, age_s: float) -> Phase | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from everwake.fleet.redact import MASK, is_secret_name
@@ -11,6 +12,7 @@ from everwake.model import Failure, FailureKind, Phase
 __all__ = ["at_path", "judge", "needs_body"]
 
 _ABSENT = object()
+SMALL_BYTES = 2_048
 
 
 def needs_body(expect: Expect) -> bool:
@@ -78,9 +80,13 @@ def judge(expect: Expect, status: int, headers: Mapping[str, str], body: bytes, 
     return None
 
 
+_read = lru_cache(maxsize=256)(json.loads)
+
+
 def _judge_json(wanted: Mapping[str, Any], body: bytes) -> Failure | None:
     try:
-        document = json.loads(body)
+        # Most answers are the same from look to look. A document is only read, so it can be shared.
+        document = _read(body) if len(body) <= SMALL_BYTES else json.loads(body)
     except (ValueError, RecursionError):
         return _unmet(FailureKind.JSON, "the body is not JSON")
     for path, value in wanted.items():

@@ -3,6 +3,7 @@
 import asyncio
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import pycurl  # type: ignore[import-untyped,unused-ignore]
@@ -76,26 +77,30 @@ if hasattr(select, "epoll"):
             """See `Watch.want`."""
             del multi, data
             if what == pycurl.POLL_REMOVE:
-                if fd in self._known:
-                    self._known.discard(fd)
-                    self._epoll.unregister(fd)
+                # It is about to be closed, and leaves the epoll by that: taking it out would be one more call of the kernel.
+                self._known.discard(fd)
                 return
             # The bits of POLL_IN / POLL_OUT are 1 / 2, those of EPOLLIN / EPOLLOUT 1 / 4.
             mask = (what & 1) | (what & 2) << 1
             if fd in self._known:
                 self._epoll.modify(fd, mask)
-            else:
+                return
+            self._known.add(fd)
+            try:
                 self._epoll.register(fd, mask)
-                self._known.add(fd)
+            except FileExistsError:  # it was not closed after all
+                self._epoll.modify(fd, mask)
 
         def _ready(self) -> None:
-            # Hang-up and error count as both: libcurl finds out what it is when it reads.
-            self._act(
-                [
-                    (fd, (event & 1) | (event & 4) >> 1 | (READ | ERROR if event & ~5 else 0))
-                    for fd, event in self._epoll.poll(0, 256)
-                ]
-            )
+            ready = []
+            for fd, event in self._epoll.poll(0, 256):
+                if fd in self._known:
+                    # Hang-up and error count as both: libcurl finds out what it is when it reads.
+                    ready.append((fd, (event & 1) | (event & 4) >> 1 | (READ | ERROR if event & ~5 else 0)))
+                else:
+                    with suppress(OSError):
+                        self._epoll.unregister(fd)
+            self._act(ready)
 
         def close(self) -> None:
             """See `Watch.close`."""

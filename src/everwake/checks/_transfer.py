@@ -237,15 +237,27 @@ def _headers(lines: Iterable[bytes]) -> dict[str, str]:
     """The headers of the last answer among `lines`, those of redirects and 1xx before it left out. Doubles are joined."""
     found: dict[str, str] = {}
     for line in lines:
-        if line[:5] == b"HTTP/":
-            found = {}
-            continue
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or len(found) >= HEADERS_KEPT:
-            continue
-        key, text = name.strip().lower(), value.strip()[:HEADER_CHARS]
-        found[key] = f"{found[key]}, {text}"[:HEADER_CHARS] if key in found else text
+        # Most lines are the same from look to look.
+        key, text = _read_line(line) if len(line) <= HEADER_CHARS else _header(line)
+        if key is None:
+            if line[:5] == b"HTTP/":
+                found = {}
+        elif key in found:
+            found[key] = f"{found[key]}, {text}"[:HEADER_CHARS]
+        elif len(found) < HEADERS_KEPT:
+            found[key] = text
     return found
+
+
+def _header(line: bytes) -> tuple[str | None, str]:
+    """Name and value; no name where the line is no header."""
+    name, colon, value = line.decode("latin-1").partition(":")
+    if not colon or line[:5] == b"HTTP/":
+        return None, ""
+    return name.strip().lower(), value.strip()[:HEADER_CHARS]
+
+
+_read_line = lru_cache(maxsize=4_096)(_header)
 
 
 @lru_cache(maxsize=4_096)
