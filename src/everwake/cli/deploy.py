@@ -84,7 +84,7 @@ def _tell(done: "Deployed", *, followed: bool) -> None:
 
 
 def _document(done: "Deployed") -> dict[str, object]:
-    from everwake.diagnose.facts import document_of
+    from everwake.diagnose.documents import document_of
 
     record = done.record
     return {

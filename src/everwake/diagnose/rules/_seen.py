@@ -1,0 +1,82 @@
+"""What several rules look for in the same way."""
+
+from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import SignKind as K
+from everwake.diagnose.rule import Finding
+
+__all__ = ["EVERYTHING", "MISSING_PROBLEMS", "ended_while", "in_health"]
+
+# Problems of the doctor that mean: a variable is not there.
+MISSING_PROBLEMS = frozenset(
+    {"missing_key", "empty_value", "misspelled_key", "wrong_key_name", "credential_path_missing"}
+)
+
+# What a suspension explains away: a service that is stopped shows all of this.
+EVERYTHING = frozenset(
+    {
+        "asleep",
+        "waking",
+        "wake_failed",
+        "crashed_at_start",
+        "crash_loop",
+        "no_live_deploy",
+        "instance_unreachable",
+        "no_such_service",
+        "wrong_port",
+        "cors_only",
+        "app_error",
+        "health_check_failing",
+        "missing_env_var",
+        "bad_env_var",
+        "healthy",
+        "dependency_service",
+        "benign_shutdown",
+        "slow_start",
+        "deploy_in_progress",
+    }
+)
+
+
+def ended_while(facts: Facts, connecting: K, next: str) -> Finding | None:
+    """A process that said it connects, then nothing, then ended."""
+    log = facts.log
+    tried = log.last(connecting) if log else None
+    ended = log.last(K.EXIT, K.CRASHED, K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.HEALTH_TIMEOUT) if log else None
+    between = log.last(K.LISTENING, K.LIVE, K.EXCEPTION, K.TRACEBACK, K.SIGTERM) if log else None
+    if (
+        tried is None
+        or ended is None
+        or ended.seq < tried.seq
+        or ended.number == 0
+        or (between is not None and between.seq > tried.seq)
+    ):
+        return None
+    return Finding(
+        sure=0.66,
+        because=(tried.cite(), ended.cite()),
+        next=next,
+        remedy="wait-for-dependency",
+        beats=frozenset({"crashed_at_start", "wrong_port", "slow_start"}),
+    )
+
+
+def in_health(facts: Facts, words: tuple[str, ...], next: str, sure: float = 0.72) -> Finding | None:
+    """The service's own health document names the part that is not well."""
+    look = facts.look
+    if (
+        look is None
+        or look.status is None
+        or (look.status >= 400 and look.status not in (500, 502, 503))
+        or not look.is_json
+    ):
+        return None
+    parts = [part for part in look.unwell() if any(word in f"{part.path} {part.value.lower()}" for word in words)]
+    if not parts:
+        return None
+    return Finding(
+        sure=sure,
+        because=(look.cite_status(), look.cite_body()),
+        next=next,
+        remedy="wait-for-dependency",
+        beats=frozenset({"health_check_failing", "app_error"}),
+    )

@@ -1,0 +1,78 @@
+"""An API of somebody else refuses: key, quota, rate, a model that is gone, an outage."""
+
+from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import SignKind as K
+from everwake.diagnose.rule import Finding, Rule, by_signs, surest
+from everwake.diagnose.rules._seen import in_health
+
+__all__ = ["RULE", "explain"]
+
+NEXT = "Look at the provider's console: key, quota, billing, model name, status page."
+WORDS = ("openai", "llm", "anthropic", "gemini", "stripe", "firebase", "external_api")
+
+
+def explain(facts: Facts) -> Finding | None:
+    """The provider's own words in the log, or in the service's answer."""
+    return surest(
+        by_signs(facts, (K.EXTERNAL,), 0.8, NEXT, "ask-person"),
+        by_signs(facts, (K.KEY_REFUSED,), 0.6, NEXT, "ask-person"),
+        in_health(facts, WORDS, NEXT, 0.55),
+        _coded(facts),
+    )
+
+
+def _coded(facts: Facts) -> Finding | None:
+    """An answer whose own code says that a provider refused."""
+    look = facts.look
+    if look is None or look.status not in (429, 500, 502, 503) or not look.is_json:
+        return None
+    words = (
+        "provider_unavailable",
+        "provider_rejected_key",
+        "insufficient_quota",
+        "invalid_api_key",
+        "incorrect api key",
+        "exceeded your current quota",
+        "upstream_provider",
+        "model_not_found",
+    )
+    found = next((word for word in words if word in look.low), None)
+    return (
+        None
+        if found is None
+        else Finding(
+            sure=0.82,
+            because=(look.cite_status(), look.cite_body(found)),
+            next=NEXT,
+            remedy="ask-person",
+            beats=frozenset({"health_check_failing"}),
+        )
+    )
+
+
+RULE = Rule(
+    cause="dependency_external",
+    explain=explain,
+    needs=frozenset({"http", "log"}),
+    beats=frozenset({"app_error", "crashed_at_start", "healthy", "dependency_service", "instance_unreachable"}),
+    examples=(
+        {"log": ["openai.RateLimitError: Error code: 429 - {'error': {'message': 'You exceeded your current quota'}}"]},
+        {
+            "log": [
+                "anthropic.InternalServerError: Error code: 529 - overloaded_error",
+                'INFO: 1.2.3.4:0 - "POST /chat HTTP/1.1" 500 Internal Server Error',
+            ]
+        },
+        {
+            "http": {
+                "url": "https://a.onrender.com/api/v1/chatbot/session/1/message",
+                "request": {"method": "POST"},
+                "status": 502,
+                "headers": {"content-type": "application/problem+json"},
+                "body": '{"code":"provider_rejected_key","status":502}',
+            }
+        },
+        {"log": ["StripeAuthenticationError: error 401 from api.stripe.com"]},
+    ),
+    counter_examples=({"log": ["Connected to api.openai.com", "Server listening on port 10000"]},),
+)

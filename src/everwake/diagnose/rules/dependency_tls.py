@@ -1,0 +1,101 @@
+"""A connection it needs works only with TLS, only without, or has certificate trouble."""
+
+from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import SignKind as K
+from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.model import Evidence
+
+__all__ = ["RULE", "explain"]
+
+NEXT = "Ask with and without TLS which one the server speaks, then write that scheme (redis:// or rediss://, sslmode=require)."
+_PROBLEMS = frozenset({"tls_required", "tls_not_supported", "missing_sslmode"})
+
+
+def explain(facts: Facts) -> Finding | None:
+    """TLS words in the log; a store that hangs up at once while its variable has the wrong scheme."""
+    problems = [
+        one
+        for one in facts.problems
+        if one.is_error and (one.problem in _PROBLEMS or (one.problem == "wrong_scheme" and "redis" in one.key.lower()))
+    ]
+    doctor = None
+    if problems:
+        cut = facts.signs(K.REDIS, K.DATABASE)
+        because = tuple(
+            Evidence(source=f"variables.{one.key}", quote=f"{one.problem}: {one.found}"[:300]) for one in problems[:2]
+        )
+        doctor = Finding(
+            sure=0.93 if cut else 0.6,
+            because=because + tuple(sign.cite() for sign in cut[:2]),
+            next=f"{problems[0].key}: {problems[0].fix}"[:300],
+            remedy="fix-variables",
+            beats=frozenset({"dependency_redis", "dependency_database"} if cut else ()),
+        )
+    hung_up = by_signs(
+        facts,
+        (K.REDIS,),
+        0.62,
+        "Use rediss:// for that host: the server hangs up on plain text.",
+        "fix-variables",
+        only=lambda sign: (
+            any(
+                word in sign.text.lower()
+                for word in (
+                    "econnreset",
+                    "connection reset",
+                    "closed the connection",
+                    "connection closed",
+                    "socket closed unexpectedly",
+                )
+            )
+            and _speaks_tls(facts)
+        ),
+    )
+    return surest(
+        by_signs(facts, (K.TLS,), 0.86, NEXT, "fix-variables"),
+        doctor,
+        hung_up,
+        by_edge(facts, "dependency_tls", NEXT, "ask-person"),
+    )
+
+
+def _speaks_tls(facts: Facts) -> bool:
+    """A host that is known to want TLS is named somewhere in the log."""
+    return any("upstash" in sign.text.lower() for sign in facts.signs(K.REDIS, K.CONNECTING_REDIS))
+
+
+RULE = Rule(
+    cause="dependency_tls",
+    explain=explain,
+    needs=frozenset({"http", "log", "variables"}),
+    beats=frozenset(
+        {
+            "crashed_at_start",
+            "crash_loop",
+            "wrong_port",
+            "slow_start",
+            "health_check_failing",
+            "instance_unreachable",
+            "no_live_deploy",
+            "app_error",
+            "dependency_redis",
+            "dependency_database",
+            "dependency_external",
+            "dependency_service",
+            "healthy",
+            "wake_failed",
+        }
+    ),
+    examples=(
+        {"log": ['error: no pg_hba.conf entry for host "203.0.113.9", user "app", database "app", no encryption']},
+        {
+            "log": [
+                "Error: self-signed certificate in certificate chain",
+                "    at TLSSocket.onConnectSecure (node:_tls_wrap:1674:34)",
+            ]
+        },
+        {"log": ["[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1007)"]},
+        {"log": ["x509: certificate signed by unknown authority"]},
+    ),
+    counter_examples=({"log": ["Listening on https://0.0.0.0:8443 with TLS enabled"]},),
+)

@@ -1,0 +1,72 @@
+"""Its start takes longer than the platform waits."""
+
+from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import SignKind as K
+from everwake.diagnose.rule import Finding, Rule, by_signs, surest
+
+__all__ = ["RULE", "explain"]
+
+NEXT = "Let it open its port first and do the heavy work afterwards, or give it more time."
+
+
+def explain(facts: Facts) -> Finding | None:
+    """Workers that are killed while they load, a port that opens after the platform has given up, a deploy that timed out."""
+    late = None
+    log = facts.log
+    if log is not None:
+        given_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.HEALTH_TIMEOUT)
+        opened = log.first(K.LISTENING, K.PORT_FOUND)
+        if given_up is not None and opened is not None and opened.seq > given_up.seq:
+            late = Finding(
+                sure=0.8,
+                because=(given_up.cite(), opened.cite()),
+                next=NEXT,
+                remedy="ask-person",
+                beats=frozenset({"wrong_port", "health_check_failing"}),
+            )
+        elif given_up is not None:
+            late = Finding(sure=0.42, because=(given_up.cite(),), next=NEXT, remedy="ask-person")
+    timed = None
+    if facts.host is not None:
+        event = next(
+            (one for one in facts.host.events if one.reason.get("timedOutSeconds") or one.reason.get("timedOutReason")),
+            None,
+        )
+        if event is not None:
+            timed = Finding(sure=0.7, because=(event.cite(),), next=NEXT, remedy="ask-person")
+    return surest(by_signs(facts, (K.WORKER_TIMEOUT,), 0.7, NEXT, "ask-person"), late, timed)
+
+
+RULE = Rule(
+    cause="slow_start",
+    explain=explain,
+    needs=frozenset({"platform", "log"}),
+    beats=frozenset({"instance_unreachable", "no_live_deploy"}),
+    examples=(
+        {
+            "log": [
+                "[2024-01-01 10:00:00 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:12)",
+                "[2024-01-01 10:00:01 +0000] [15] [INFO] Booting worker with pid: 15",
+            ]
+        },
+        {
+            "log": [
+                "2024-01-01T10:00:00Z ==> Port scan timeout reached, no open ports detected.",
+                "2024-01-01T10:00:30Z Server listening on port 10000",
+            ]
+        },
+        {
+            "platform_state": {
+                "events": [
+                    {
+                        "type": "deploy_ended",
+                        "details": {"reason": {"timedOutSeconds": 900, "timedOutReason": "Timed out"}},
+                    }
+                ]
+            }
+        },
+    ),
+    counter_examples=(
+        {"log": ["==> Port scan timeout reached, no open ports detected. Bind your service to at least one port."]},
+    ),
+)
