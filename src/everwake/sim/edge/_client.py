@@ -7,6 +7,10 @@ only while a request waits for the platform to say where it goes, and for the in
 import asyncio
 import enum
 import select
+import socket
+import struct
+import sys
+from contextlib import suppress
 from typing import cast
 
 from everwake.sim.edge import answers
@@ -295,7 +299,7 @@ class Client(asyncio.Protocol):
         elif self._phase is Phase.TUNNEL:
             self._close()
         elif is_lost or (self._request is not None and self._request.minor == 0):
-            self.abort()  # an orderly end would make it look complete
+            self._reset()  # an orderly end would make it look complete
         else:
             self._close()
 
@@ -407,6 +411,13 @@ class Client(asyncio.Protocol):
     def abort(self) -> None:
         self._enter(Phase.CLOSED)
         self._transport.abort()
+
+    def _reset(self) -> None:
+        """As `abort`, and the client's system is told that the connection broke (a linger of zero: RST, man 7 socket)."""
+        linger = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+        with suppress(OSError):
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
 
     def _give_up(self) -> None:
         upstream, self._upstream = self._upstream, None

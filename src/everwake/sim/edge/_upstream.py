@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from everwake.sim.edge._house import House, log
 from everwake.sim.edge._inflow import Inflow
-from everwake.sim.edge.framing import Block, Malformed
+from everwake.sim.edge.framing import Block, Malformed, UntilClose
 from everwake.sim.edge.heads import AnswerHead, RequestHead, parse_answer
 
 __all__ = ["Asker", "Upstream"]
@@ -173,7 +173,7 @@ class Upstream(asyncio.Protocol):
                 self._asker.interim(head)
                 continue
             self._is_answered = True
-            self._ends_by_itself = not head.ends_with_connection
+            self._ends_by_itself = not isinstance(head.body, UntilClose)
             self._inflow.frame(head.body)
             self._asker.answered(head)
             return True

@@ -200,7 +200,7 @@ def _quality(text: bytes) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerHead:
-    """An answer, understood. status: 100-999, 1xx are interim ones.   ends_with_connection: its body ends with the connection.
+    """An answer, understood. status: 100-999, 1xx are interim ones.   ends_with_connection: for the client, its body does.
 
     raw: as it came.
     """

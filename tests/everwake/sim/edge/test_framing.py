@@ -1,6 +1,7 @@
 """Bodies and frames, followed whatever the blocks they come in."""
 
 import re
+from itertools import pairwise
 
 import httptools
 import pytest
@@ -16,7 +17,7 @@ from everwake.sim.edge.heads import parse_request
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """The same bytes in blocks."""
     at = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[begin:end] for begin, end in zip(at, at[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(at)]
 
 
 places = st.lists(st.integers(0, 100_000), max_size=40)
@@ -94,20 +95,24 @@ def test_llhttp_finds_the_same_in_a_chunked_body(sent: tuple[bytes, bytes]) -> N
     assert (heard.body, heard.ends) == (sent[1], 1)
 
 
+def take(framing: Chunked, blocks: list[bytes]) -> None:
+    for block in blocks:
+        assert framing.take(block) == len(block)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
-        b"\r\n", b"x\r\n", b"-1\r\n", b"+1\r\n", b"0x1\r\n", b"1 \r\n", b"1 ;a\r\n", b" 1\r\n", b"1\n", b"1\r\nab\r\n", b"1\r\na\n", b"1\r\na\r\r",
+        b"\r\n", b"x\r\n", b"-1\r\n", b"+1\r\n", b"0x1\r\n", b"1 \r\n", b"1 ;a\r\n", b" 1\r\n", b"1\n", b"1\r\nab\r\n",
+        b"1\r\na\n", b"1\r\na\r\r",
         b"1_0\r\n", b"1\x00\r\n", b"1;a\rb\r\n", b"f" * 16 + b"\r\n", b"0\r\n x\r\n", b"0\r\nno header\r\n", b"0\r\na: b\n\r\n",
         b"0\r\na : b\r\n", b"1;" + b"x" * 5_000, b"0\r\na: " + b"x" * 20_000, b"0\r\n" + b"a: b\r\n" * 4_000,
     ],
 )  # fmt: skip
 def test_what_is_not_a_chunk_is_refused_in_whatever_blocks_it_comes(sent: bytes) -> None:
     for blocks in ([sent], [sent[n : n + 1] for n in range(len(sent))]):
-        framing = Chunked()
         with pytest.raises(Malformed):
-            for block in blocks:
-                assert framing.take(block) == len(block)
+            take(Chunked(), blocks)
 
 
 @given(length=st.integers(0, 200), sent=st.binary(max_size=300), at=places)
@@ -143,14 +148,14 @@ def test_requests_in_a_row_come_apart_the_same_whatever_the_blocks(
 
 @pytest.mark.parametrize("block", [1, 7, 1_000, 100_000])
 def test_a_head_without_end_is_given_up_at_its_limit(block: int) -> None:
-    inflow, fed = Inflow(1_000), 0
+    inflow = Inflow(1_000)
+    for _ in range(1_000 // block):
+        inflow.feed(b"a" * block)
+        assert inflow.head() is None
+    inflow.feed(b"a" * block)
     with pytest.raises(Malformed) as given_up:
-        while fed < 10_000:
-            inflow.feed(b"a" * block)
-            fed += block
-            assert inflow.head() is None
+        inflow.head()
     assert given_up.value.status == 431
-    assert fed <= 1_000 + block
 
 
 def frame(opcode: int, payload: bytes, *, masked: bool = True, fin: bool = True) -> bytes:
@@ -162,9 +167,13 @@ def frame(opcode: int, payload: bytes, *, masked: bool = True, fin: bool = True)
 
 
 frames = st.lists(
-    st.tuples(st.sampled_from([0, 1, 2, 8, 9, 10, 0x41]), st.sampled_from([0, 1, 2, 125, 126, 127, 200, 65_535, 65_536]), st.booleans()),
+    st.tuples(
+        st.sampled_from([0, 1, 2, 8, 9, 10, 0x41]),
+        st.sampled_from([0, 1, 2, 125, 126, 127, 200, 65_535, 65_536]),
+        st.booleans(),
+    ),
     max_size=12,
-)  # fmt: skip
+)
 
 
 @given(sent=frames, at=places)

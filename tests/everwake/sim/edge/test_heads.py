@@ -31,7 +31,8 @@ def test_lines_pass_as_they_are_in_their_order_twice_when_they_came_twice() -> N
 
 def test_what_belongs_to_the_hop_stays_behind() -> None:
     raw = asked(
-        "Connection: keep-alive, X-Mine", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "X-Mine: 1", "TE: trailers, gzip",
+        "Connection: keep-alive, X-Mine", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "X-Mine: 1",
+        "TE: trailers, gzip",
         "Upgrade: h2c", "Proxy-Authorization: Basic xyz", "Trailer: X-Sum", "X-Yours: 2",
     )  # fmt: skip
     assert passed_on(raw) == [
@@ -126,8 +127,10 @@ def test_what_two_readers_could_read_differently_is_refused(raw: bytes, status: 
         st.binary(max_size=300),
         st.lists(
             st.sampled_from(
-                [b"GET", b"POST", b" ", b"/", b"HTTP/1.1", b"HTTP/1.0", b"\r\n", b"\n", b"\r", b"Host: a", b"Content-Length: 5", b":",
-                 b"Transfer-Encoding: chunked", b"Connection: upgrade", b"Upgrade: websocket", b"\x00", b"\xff", b"\t", b"Expect: "]
+                [b"GET", b"POST", b" ", b"/", b"HTTP/1.1", b"HTTP/1.0", b"\r\n", b"\n", b"\r", b"Host: a",
+                 b"Content-Length: 5", b":",
+                 b"Transfer-Encoding: chunked", b"Connection: upgrade", b"Upgrade: websocket", b"\x00", b"\xff", b"\t",
+                 b"Expect: "]
             ),
             max_size=20,
         ).map(b"".join),
@@ -150,8 +153,10 @@ def test_no_head_is_too_strange_to_be_refused(noise: bytes) -> None:
     [
         ("", False), ("*/*", False), ("application/json", False), ("text/html", True), ("TEXT/HTML;level=1", True),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", True),
-        ("application/json, text/plain, */*", False), ("application/json, text/html", False), ("text/html, application/json", True),
-        ("application/json;q=0.5, text/html;q=0.9", True), ("text/html;q=0.1, application/json;q=0.9", False), ("text/html;q=0", False),
+        ("application/json, text/plain, */*", False), ("application/json, text/html", False),
+        ("text/html, application/json", True),
+        ("application/json;q=0.5, text/html;q=0.9", True), ("text/html;q=0.1, application/json;q=0.9", False),
+        ("text/html;q=0", False),
         ("text/html;q=nan, application/json;q=0.1", False), ("text/html;q=", False), ("text/event-stream", False),
     ],
 )  # fmt: skip
@@ -239,7 +244,8 @@ def test_a_client_of_http_1_0_gets_no_chunks() -> None:
 
 def test_the_upgrade_that_was_asked_for_is_passed_on() -> None:
     request = to("GET", 1, "Connection: Upgrade", "Upgrade: websocket")
-    assert seen(answer("Upgrade: websocket", "Connection: upgrade", first="HTTP/1.1 101 Switching Protocols"), request)[1:3] == [
+    assert seen(answer("Upgrade: websocket",
+    "Connection: upgrade", first="HTTP/1.1 101 Switching Protocols"), request)[1:3] == [
         "Upgrade: websocket", "Connection: Upgrade",
     ]  # fmt: skip
 
@@ -247,11 +253,15 @@ def test_the_upgrade_that_was_asked_for_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("method", "first", "lines", "framing"),
     [
-        ("GET", "HTTP/1.1 200 OK", ["Content-Length: 5"], Counted), ("GET", "HTTP/1.1 200 OK", ["Transfer-Encoding: chunked"], Chunked),
-        ("GET", "HTTP/1.1 200 OK", [], UntilClose), ("GET", "HTTP/1.0 200 OK", [], UntilClose), ("GET", "HTTP/1.1 200", [], UntilClose),
-        ("GET", "HTTP/1.1 200 OK", ["Transfer-Encoding: gzip"], UntilClose), ("HEAD", "HTTP/1.1 200 OK", ["Content-Length: 5"], NoBody),
+        ("GET", "HTTP/1.1 200 OK", ["Content-Length: 5"], Counted), ("GET",
+        "HTTP/1.1 200 OK", ["Transfer-Encoding: chunked"], Chunked),
+        ("GET", "HTTP/1.1 200 OK", [], UntilClose), ("GET", "HTTP/1.0 200 OK", [], UntilClose), ("GET",
+        "HTTP/1.1 200", [], UntilClose),
+        ("GET", "HTTP/1.1 200 OK", ["Transfer-Encoding: gzip"], UntilClose), ("HEAD",
+        "HTTP/1.1 200 OK", ["Content-Length: 5"], NoBody),
         ("HEAD", "HTTP/1.1 200 OK", ["Transfer-Encoding: chunked"], NoBody), ("GET", "HTTP/1.1 204 No Content", [], NoBody),
-        ("GET", "HTTP/1.1 304 Not Modified", ["Content-Length: 5"], NoBody), ("GET", "HTTP/1.1 103 Early Hints", ["Link: x"], NoBody),
+        ("GET", "HTTP/1.1 304 Not Modified", ["Content-Length: 5"], NoBody), ("GET",
+        "HTTP/1.1 103 Early Hints", ["Link: x"], NoBody),
         ("GET", "HTTP/1.1 200 OK", ["Transfer-Encoding: gzip, chunked"], Chunked),
     ],
 )  # fmt: skip
@@ -262,8 +272,10 @@ def test_where_an_answer_ends_is_known_from_its_head(method: str, first: str, li
 @pytest.mark.parametrize(
     "raw",
     [
-        answer(first="HTTP/2 200 OK"), answer(first="ICY 200 OK"), answer(first="HTTP/1.1 20 OK"), answer("Content-Length: many"),
-        answer("Content-Length: 5", "Transfer-Encoding: chunked"), answer("Content-Length: 5", "Content-Length: 6"), answer("no colon"),
+        answer(first="HTTP/2 200 OK"), answer(first="ICY 200 OK"), answer(first="HTTP/1.1 20 OK"),
+        answer("Content-Length: many"),
+        answer("Content-Length: 5", "Transfer-Encoding: chunked"), answer("Content-Length: 5", "Content-Length: 6"),
+        answer("no colon"),
         answer("Upgrade: websocket", "Connection: upgrade", first="HTTP/1.1 101 Switching Protocols"), b"\r\n\r\n",
     ],
 )  # fmt: skip

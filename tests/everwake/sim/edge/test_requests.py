@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -98,7 +99,8 @@ async def test_a_request_with_a_body_and_the_next_one_in_the_same_breath_do_not_
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 50\r\n\r\n", b""),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n", b"2;x=y\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
+        b"2;x=y\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"),
         (b"HTTP/1.0 200 Fine\r\ncontent-length: 2\r\n\r\nok", b"ok"),
         (b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", b""),
     ],
@@ -184,7 +186,7 @@ def test_the_same_bytes_arrive_whatever_the_blocks(
 ) -> None:
     def blocks(data: bytes, places: list[int]) -> list[bytes]:
         edges = sorted({0, len(data), *(min(place, len(data)) for place in places)})
-        return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+        return [data[begin:end] for begin, end in pairwise(edges)]
 
     framing = b"Transfer-Encoding: chunked\r\n\r\n" if is_chunked else b"Content-Length: %d\r\n\r\n" % len(body)
     framed = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" if is_chunked else body
@@ -291,7 +293,7 @@ async def test_events_arrive_as_they_are_sent_and_the_app_is_told_when_nobody_li
                 for number in range(5):
                     await asyncio.wait_for(reader.readuntil(b"data: %d\n\n" % number), 5)
                     came_s.append(loop.time())
-                assert all(later - earlier > 0.02 for earlier, later in zip(came_s, came_s[1:], strict=False))
+                assert all(later - earlier > 0.02 for earlier, later in pairwise(came_s))
             await until(lambda: ticking.gone == 1)
             async with standing.line() as (reader, writer):
                 writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -403,7 +405,8 @@ async def test_a_client_that_asks_ahead_and_reads_nothing_is_not_answered_ahead(
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, 431), (b"GET /" + b"x" * 70_000, 431),
         (b"nonsense\r\n\r\n", 400), (b"\x16\x03\x01\x02\x00\x01\x00", 400), (b"SSH-2.0-OpenSSH\r\n\r\n", 400),
-        (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400), (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405),
+        (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405),
         (POST + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n", 400), (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ],
 )  # fmt: skip
@@ -424,8 +427,10 @@ async def test_what_is_no_request_is_told_so_and_the_connection_ends(sent: bytes
     st.lists(
         st.one_of(
             st.binary(max_size=60),
-            st.sampled_from([b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n",
-                             b"0\r\n\r\n", b"Connection: close\r\n", b"GET / HTTP/1.0\r\n\r\n", b"POST /x HTTP/1.1\r\nHost: b\r\n"]),
+            st.sampled_from([b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"Content-Length: 3\r\n",
+             b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n",
+                             b"0\r\n\r\n", b"Connection: close\r\n", b"GET / HTTP/1.0\r\n\r\n",
+                             b"POST /x HTTP/1.1\r\nHost: b\r\n"]),
         ),
         max_size=12,
     )
