@@ -5,6 +5,7 @@ Defaults and limits stand here and nowhere else; `fleet.load` turns a file into 
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 __all__ = [
@@ -143,13 +144,18 @@ class Service:
     @property
     def title(self) -> str:
         """The name as the mission's log lines say it: `redis-service` -> `Redis`, `chatbot` -> `Chatbot`."""
-        words = self.name.replace("_", "-").removesuffix("-service").split("-")
-        return " ".join(word[:1].upper() + word[1:] for word in words)
+        return _title(self.name)
 
     @property
     def sleeps(self) -> bool:
         """Whether the platform may have put it to sleep: a timeout then means waking, not down."""
         return self.plan == "free" or (self.plan is None and self.platform is not None)
+
+
+@lru_cache(maxsize=16_384)
+def _title(name: str) -> str:
+    words = name.replace("_", "-").removesuffix("-service").split("-")
+    return " ".join(word[:1].upper() + word[1:] for word in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import lru_cache
 
 from everwake.model import Doubt, Failure, FailureKind, Observation, Phase, State, Transition
 from everwake.ports import Standing
@@ -177,7 +178,12 @@ def _good(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> 
         streak=max(watch.streak, 0) + 1, failing=watch.failing, slow=is_slow, good_at=seen.at,
     )  # fmt: skip
     after_s = 0.0 if len(ripe) < len(decided) else pause_s(new, policy)
-    return Step(watch=after, move=move, next=Look(after_s=after_s), evidence=evidence)
+    return Step(watch=after, move=move, next=_usual(after_s), evidence=evidence)
+
+
+@lru_cache(maxsize=1_024)
+def _usual(after_s: float) -> Look:
+    return Look(after_s=after_s)
 
 
 def _waking(watch: Watch, seen: Observation, policy: Policy) -> Step:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from everwake.model import FailureKind, Observation, Phase
 
@@ -97,30 +98,33 @@ class OwnLine:
 
     def __init__(self) -> None:
         self.ours: str | None = None
-        self._glances: deque[Glance] = deque(maxlen=1_000)
+        self._failed: deque[Glance] = deque(maxlen=1_000)
+        self._answered: tuple[str, float] | None = None
         self._is_probing = False
         self._probed_at_s = float("-inf")
 
     def saw(self, seen: Observation, host: str, now_s: float) -> bool:
         """Remember one look; True: probe our line now, then call `probed`."""
-        failed = on_the_way(seen)
-        self._glances.append(
-            Glance(
-                at_s=now_s,
-                host=host,
-                answered=answered(seen),
-                failed_on_the_way=failed,
-                is_here=_is_here(host),
-            )
-        )
-        if answered(seen) and not _is_here(host):
+        failed, is_here, has_answered = on_the_way(seen), _is_here(host), answered(seen)
+        if has_answered and not is_here:
             self.ours = None
+        # Of answers only the last one counts, and nearly every look is one.
+        if failed:
+            self._failed.append(Glance(at_s=now_s, host=host, answered=False, failed_on_the_way=True, is_here=is_here))
+        elif has_answered and not is_here:
+            self._answered = host, now_s
         if not failed or self._is_probing or now_s - self._probed_at_s < self.PAUSE_S:
             return False
-        if self.ours is None and suspect(tuple(self._glances), now_s) is Suspicion.THEM:
+        if self.ours is None and suspect(self._glances(), now_s) is Suspicion.THEM:
             return False
         self._is_probing, self._probed_at_s = True, now_s
         return True
+
+    def _glances(self) -> tuple[Glance, ...]:
+        if self._answered is None:
+            return tuple(self._failed)
+        host, at_s = self._answered
+        return *self._failed, Glance(at_s=at_s, host=host, answered=True, failed_on_the_way=False)
 
     def probed(self, probe: Probe | None) -> None:
         """The probe that was asked for is over; None: it could not be made."""
@@ -133,5 +137,6 @@ class OwnLine:
         return self.ours is not None and on_the_way(seen)
 
 
+@lru_cache(maxsize=16_384)
 def _is_here(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
