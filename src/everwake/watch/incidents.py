@@ -74,12 +74,10 @@ def follow(
 ) -> tuple[Book, tuple[Incident, ...]]:
     """Enter one transition. seen: the first failed look.   The answer's incidents are those that changed, to be stored."""
     name, entry = move.service, book.open.get(move.service)
-    began_at = book.waking.get(name, move.at)
+    began_at = book.waking.get(name, move.at) if move.new is State.DOWN else move.at
     waking = {other: at for other, at in book.waking.items() if other != name}
     if move.new is State.WAKING:
-        waking[name] = began_at
-    elif move.new not in _BAD:
-        began_at = move.at
+        waking[name] = move.at
     if waking != book.waking:
         book = replace(book, waking=waking)
     if move.new is State.UP:
