@@ -12,6 +12,7 @@ from everwake.sim.api.serving import serving
 from everwake.sim.verbs import Workspace
 from everwake.web.serving import listen
 from tests.support.render_description import Held
+from tests.support.troubled import Troubled
 
 __all__ = ["PLENTY", "Served", "served"]
 
@@ -20,10 +21,11 @@ PLENTY = Limits(reads=100_000, writes=100_000, per_service=100_000)
 
 @dataclass(slots=True)
 class Served:
-    """url ends in `/v1`."""
+    """url ends in `/v1`.   troubled: what goes wrong in front of it, and what was asked."""
 
     url: str
     held: Held
+    troubled: Troubled
 
 
 @asynccontextmanager
@@ -35,7 +37,8 @@ async def served(
 ) -> AsyncIterator[Served]:
     """Fails at the end when an answer was not of the described shape."""
     held = Held(create(workspace, drills=drills, clock=SystemClock(), limits=limits))
-    async with serving(held, listen("127.0.0.1", 0)) as url:
-        yield Served(url, held)
+    troubled = Troubled(held)
+    async with serving(troubled, listen("127.0.0.1", 0)) as url:
+        yield Served(url, held, troubled)
     if held.found:
         raise AssertionError("other than Render's description says: " + "; ".join(held.found[:10]))

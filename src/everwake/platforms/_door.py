@@ -39,6 +39,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Writes that may be repeated because twice is the same as once.
 _REPEATABLE = ("GET", "PUT", "DELETE")
 _EPOCH_S = 1_000_000_000
+_OLD_DATE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +63,10 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good one. data: its JSON, None without a body.   sent_at: when it was asked, by the platform's clock."""
+    """A good one. data: its JSON, None without a body."""
 
     status: int
     data: Any
-    sent_at: datetime
 
 
 class NoSuch(Finding):
@@ -119,7 +119,7 @@ class Door:
         self._http: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._spent: dict[str, float] = {}  # bucket -> monotonic time at which it may be asked again
-        self._ahead_s: float | None = None
+        self._ahead_s = (-math.inf, math.inf)  # how far the platform's clock is ahead of ours: at least, at most
         self.calls = 0
         _require_sendable(key, key_variable)
         _require_private(self.url)
@@ -133,8 +133,9 @@ class Door:
         return f"Bearer {self._key.reveal()}"
 
     def platform_time(self, at: datetime) -> datetime:
-        """A time of our clock, by the platform's: their difference is taken from its `Date` headers, to a second or so."""
-        return datetime.fromtimestamp(at.timestamp() + (self._ahead_s or 0.0), UTC)
+        """A time of our clock by the platform's, rather too early than too late: by a second or two, as `Date` headers tell."""
+        ahead_s = self._ahead_s[0]
+        return at if math.isinf(ahead_s) else datetime.fromtimestamp(at.timestamp() + ahead_s, UTC)
 
     async def aclose(self) -> None:
         """Close its connections."""
@@ -193,12 +194,12 @@ class Door:
         import httpx
 
         http = await self._client()
-        sent_at = self.platform_time(self.clock.now())
+        sent_s = self.clock.now().timestamp()
         self.calls += 1
         try:
             async with asyncio.timeout(self.manners.answer_s):
                 async with http.stream(**request) as response:
-                    self._learn(response, bucket)
+                    self._learn(response, bucket, sent_s)
                     body = await self._body(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise _Trouble(_Kind.UNSENT, self._unreached(f"cannot connect: {_reason(error)}")) from None
@@ -209,9 +210,9 @@ class Door:
         if response.status_code // 100 != 2:
             raise self._refusal(response, body)
         if not body.strip():
-            return Answer(response.status_code, None, sent_at)
+            return Answer(response.status_code, None)
         try:
-            return Answer(response.status_code, json.loads(body), sent_at)
+            return Answer(response.status_code, json.loads(body))
         except (ValueError, RecursionError):
             told = OutOfReach(f"{self.name} answered with something that is not JSON", hint=f"is {self.url} its API?")
             raise _Trouble(_Kind.FAILED, told) from None
@@ -268,16 +269,20 @@ class Door:
 
     # --- pace ---------------------------------------------------------------------------------------------------------
 
-    def _learn(self, response: "httpx.Response", bucket: str) -> None:
+    def _learn(self, response: "httpx.Response", bucket: str, sent_s: float) -> None:
         """What the headers tell: the platform's clock, and whether its window is used up."""
+        now_s = self.clock.now().timestamp()
         try:
-            ahead_s = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - self.clock.now().timestamp()
+            said_s = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
         except (ValueError, OverflowError):
             pass
         else:
-            # Each is too small by the cut-off part of a second and the way here, so the largest is nearest; a jump is believed.
-            known = self._ahead_s
-            self._ahead_s = ahead_s if known is None or abs(known - ahead_s) > 5 else max(known, ahead_s)
+            # It was written between `sent_s` and now, and names a second that had begun: each answer narrows what the difference
+            # can be. Servers write it once a second or so (uvicorn does), so that it may be a little old.
+            found = (said_s - now_s, said_s + _OLD_DATE_S - sent_s)
+            both = (max(self._ahead_s[0], found[0]), min(self._ahead_s[1], found[1]))
+            a_clock_jumped = both[0] > both[1]
+            self._ahead_s = found if a_clock_jumped else both
         if response.headers.get("ratelimit-remaining", "").strip() == "0" and response.status_code != 429:
             self._spent[bucket] = self.clock.monotonic() + self._reset_s(response)
 

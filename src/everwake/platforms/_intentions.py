@@ -13,8 +13,9 @@ from everwake.model import DeployRecord
 
 __all__ = ["TOLERANCE", "Intention", "adoptable", "intend", "read"]
 
-# A Date header has whole seconds, and the answer that carried it was under way for a while.
-TOLERANCE = timedelta(seconds=2)
+# Two clocks of one machine, or of two that are kept right, differ by less.
+TOLERANCE = timedelta(milliseconds=50)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,14 @@ def adoptable(
         (each.status != "canceled", each.created_at, each)
         for each in deploys
         if each.created_at is not None
-        and each.created_at >= since
+        and _latest(each.created_at) >= since
         and each.trigger in triggers
         and each.id not in not_these
         and is_it(each)
     ]
     return max(ours, key=lambda found: found[:2])[2] if ours else None
+
+
+def _latest(at: datetime) -> datetime:
+    """A time that has no fraction was cut to its second."""
+    return at if at.microsecond else at + _SECOND

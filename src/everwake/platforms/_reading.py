@@ -16,6 +16,7 @@ __all__ = [
     "event",
     "host_of",
     "instances",
+    "is_at",
     "line",
     "moment",
     "page",
@@ -182,12 +183,19 @@ def variable(value: object) -> tuple[str, str]:
     return key, held
 
 
-def host_of(address: str) -> str:
-    """Host of a URL, or of a bare host name, in lower case; "" when there is none."""
+def host_of(address: str) -> tuple[str, int | None]:
+    """Host in lower case, and the port where it is named, of a URL or of a bare `host[:port]`; ("", None) when it is none."""
     try:
-        return (urlsplit(address if "//" in address else f"//{address}").hostname or "").rstrip(".")
+        parts = urlsplit(address if "//" in address else f"//{address}")
+        return (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
-        return ""
+        return "", None
+
+
+def is_at(address: str, host: str) -> bool:
+    """Whether a URL is at that host; where a port is asked for, at that port (on one machine only it tells services apart)."""
+    found, wanted = host_of(address), host_of(host)
+    return bool(found[0]) and found[0] == wanted[0] and wanted[1] in (None, found[1])
 
 
 def _within(data: Mapping[str, object], name: str) -> Mapping[str, object]:

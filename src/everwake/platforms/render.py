@@ -104,7 +104,7 @@ class Render:
         return [self._door.read(_reading.service, row) for row in rows]
 
     async def find(self, *, id: str | None, name: str, host: str | None) -> PlatformService:
-        """One service by its id, else by name, else by the host of its address or a domain of its own.
+        """One service by its id, else by name, else by the host (`host[:port]`, or a URL) of its address or its own domain.
 
         Raises:
             Finding: there is none, or there are several (they are listed).
@@ -117,12 +117,12 @@ class Render:
                     f"{self.name} has no service {id}", hint="`everwake init` lists those that the key sees"
                 ) from None
         named = [each for each in await self._services(name=[name]) if each.name == name] if name else []
-        wanted = _reading.host_of(host or "")
+        wanted = host or ""
         if len(named) > 1 and wanted:
-            named = [each for each in named if _reading.host_of(each.url) == wanted] or named
+            named = [each for each in named if _reading.is_at(each.url, wanted)] or named
         if not named and wanted:
             everyone = await self._services()
-            named = [each for each in everyone if _reading.host_of(each.url) == wanted] or await self._by_domain(
+            named = [each for each in everyone if _reading.is_at(each.url, wanted)] or await self._by_domain(
                 everyone, wanted
             )
         if not named:
@@ -142,7 +142,7 @@ class Render:
         found = []
         for each in [one for one in services if one.url][:CUSTOM_DOMAINS_OF]:
             rows = await pages(self._door, "custom_domains.list_custom_domains", "customDomain", each.id, most=PAGE)
-            if any(_reading.text(row, "name").lower() == host for row in rows):
+            if any(_reading.is_at(_reading.text(row, "name").lower(), host) for row in rows):
                 found.append(each)
         return found
 
