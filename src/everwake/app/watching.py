@@ -1,7 +1,6 @@
 """`everwake watch`: keeper, history, page and messages in one process, until somebody says stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from everwake.app.collecting import collect_rarely
 from everwake.app.door import Door, Listeners
 from everwake.app.eyes import CheckEyes
 from everwake.app.own_line import OwnLineProbe
@@ -124,8 +124,7 @@ class _Running:
             keeping = tasks.create_task(self._keeper.run())
             reloading = tasks.create_task(self._reloader.run())
             delivering = tasks.create_task(self._deliver())
-            # What was loaded so far lives as long as the process: later collections need not walk through it.
-            gc.freeze()
+            collect_rarely()
             await told.stop.wait()
             self._screen.say("stopping")
             for task in (keeping, reloading):
