@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 import threading
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -62,7 +63,9 @@ async def test_idle_connections_and_websockets_do_not_hold_up_a_stop() -> None:
             half_writer.write(b"GET / HT")
             await until(lambda: standing.edge.connections == 3)
             await asyncio.wait_for(standing.edge.stop(), 5)
-            assert [await each.read() for each in (idle, reader, half)] == [b"", b"", b""]
+            assert [await each.read() for each in (idle, reader)] == [b"", b""]
+            with suppress(ConnectionResetError):  # that is how a system ends what had not been read yet
+                assert await half.read() == b""
 
 
 async def test_a_client_that_never_reads_does_not_hold_up_a_stop_beyond_the_grace() -> None:
