@@ -1,0 +1,159 @@
+"""Hosts that exist only elsewhere: on a developer's machine, in a compose file, in somebody's private network."""
+
+import re
+from collections.abc import Iterator
+
+from everwake.doctor.case import Case, Example, Hit, Rule, Variable
+from everwake.doctor.context import HOSTED
+from everwake.doctor.hosts import INTERNAL, compose_name, is_loopback, is_private
+from everwake.doctor.kinds import URLS, Kind, words_of
+from everwake.doctor.rules._entries import LISTS, addresses
+from everwake.doctor.urls import dissect
+
+__all__ = ["RULE"]
+
+# What runs beside the program on the same machine on purpose, or is reached through it.
+_BESIDE = frozenset(
+    {
+        "OTEL",
+        "OTLP",
+        "STATSD",
+        "DD",
+        "DATADOG",
+        "AGENT",
+        "SIDECAR",
+        "DAPR",
+        "METADATA",
+        "NO",
+        "PROXY",
+        "TUNNEL",
+        "COLLECTOR",
+        "SUPERVISOR",
+    }
+)
+
+
+def look(variable: Variable, case: Case) -> Iterator[Hit]:
+    """The host of each address, where the program that reads it is in production."""
+    if _BESIDE & set(words_of(variable.key)) or case.is_development:
+        return
+    if variable.kind is Kind.HOST and "://" not in variable.value:
+        host = re.sub(r":\d+$", "", variable.value.strip())
+        yield from _host(variable, host, variable.value.find(host), case)
+        return
+    if variable.kind not in URLS | LISTS and "://" not in variable.value[:40]:
+        return
+    found = []
+    texts = list(addresses(variable))
+    for text, at in texts:
+        url = dissect(text)
+        if url is not None:
+            found += [hit for host in url.hosts for hit in _host(variable, host, at + url.host_at, case)]
+        elif (bare := re.match(r"(localhost|127\.0\.0\.1)(?::\d+)?(?=/|$)", text)) is not None:
+            found += _host(variable, bare[1], at, case)
+    if variable.kind in LISTS and len(found) < len(texts):
+        return  # a developer's own origin beside the real ones hurts nobody
+    yield from found[:1]
+
+
+def _host(variable: Variable, host: str, at: int, case: Case) -> Iterator[Hit]:
+    end = at + len(host)
+    if re.fullmatch(r"db\.[a-z0-9]{8,40}\.supabase\.co", host):
+        yield Hit(
+            problem="ipv6_only_host",
+            fix="use the pooler's host (Supabase: Connect, session pooler): this one has an IPv6 address only",
+            at=at,
+            end=end,
+        )
+        return
+    if not case.is_production:
+        return
+    platform = case.context.platform
+    if is_loopback(host):
+        if platform == "docker" and host.endswith("docker.internal"):
+            return
+        what = (
+            "the hosted database"
+            if variable.kind not in (Kind.HTTP_URL, Kind.WEBSOCKET_URL, *LISTS)
+            else "the public address of what is meant"
+        )
+        yield Hit(
+            problem="localhost_in_production", fix=f"use {what}: localhost is the instance itself", at=at, end=end
+        )
+    elif (is_private(host) and (platform in HOSTED or host.startswith("192.168."))) or host.endswith(
+        (".local", ".lan")
+    ):
+        if INTERNAL.fullmatch(host) and host.endswith(".svc.cluster.local"):
+            return
+        yield Hit(
+            problem="localhost_in_production",
+            fix="use an address that can be reached from where this runs: this one is of a private network",
+            at=at,
+            end=end,
+        )
+    elif _of_compose(host, case):
+        yield Hit(
+            problem="compose_hostname",
+            fix="use the real host: this name exists only within a compose file",
+            at=at,
+            end=end,
+        )
+
+
+def _of_compose(host: str, case: Case) -> bool:
+    if case.is_compose or "." in host or INTERNAL.fullmatch(host) or not host:
+        return False
+    names = {
+        dissect(url).hosts[0].split(".")[0] if dissect(url) else url.split(".")[0].split(":")[0]
+        for url in case.context.siblings.values()
+    }  # type: ignore[union-attr]
+    return (
+        compose_name(host)
+        and host not in names
+        and not (case.context.platform == "render" and "-" in host and host in case.context.siblings)
+    )
+
+
+RULE = Rule(
+    name="reach",
+    about="In production, a host that exists only on a developer's machine, in a compose file or in a private network.",
+    problems=("localhost_in_production", "compose_hostname", "ipv6_only_host"),
+    look=look,
+    order=44,
+    examples=(
+        Example(
+            ("REDIS_URL localhost_in_production",),
+            {"REDIS_URL": "redis://127.0.0.1:6379/0"},
+            context={"environment": "production"},
+        ),
+        Example(("DB_HOST localhost_in_production",), {"DB_HOST": "localhost"}, context={"platform": "railway"}),
+        Example(
+            ("API_URL localhost_in_production",), {"API_URL": "http://192.168.1.20:8000", "NODE_ENV": "production"}
+        ),
+        Example(
+            ("CORS_ORIGINS localhost_in_production",),
+            {"CORS_ORIGINS": "http://localhost:3000"},
+            context={"environment": "production"},
+        ),
+        Example(
+            ("MONGO_URL compose_hostname",),
+            {"MONGO_URL": "mongodb://mongo:27017/app"},
+            context={"environment": "production"},
+        ),
+        Example(("REDIS_HOST compose_hostname",), {"REDIS_HOST": "redis"}, context={"platform": "render"}),
+        Example(
+            ("DB_URL ipv6_only_host",),
+            {"DB_URL": "postgresql://postgres:pw1x@db.abcdefghijklmnop.supabase.co:5432/postgres"},
+        ),
+        Example((), {"REDIS_URL": "redis://localhost:6379", "DB_HOST": "127.0.0.1"}),
+        Example(
+            (), {"REDIS_URL": "redis://redis:6379"}, context={"environment": "production", "platform": "docker compose"}
+        ),
+        Example((), {"DATABASE_URL": "postgresql://app:pw1x@dpg-abc123def456-a/app"}, context={"platform": "render"}),
+        Example(
+            (), {"CORS_ORIGINS": "https://a.example.com,http://localhost:3000"}, context={"environment": "production"}
+        ),
+        Example((), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317"}, context={"environment": "production"}),
+        Example((), {"DB_HOST": "10.0.3.7"}, context={"environment": "production"}),
+    ),
+)

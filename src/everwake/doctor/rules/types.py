@@ -1,0 +1,207 @@
+"""Values that their reader cannot turn into what it needs."""
+
+import re
+from collections.abc import Iterator
+
+from everwake.doctor.case import Case, Example, Hit, Rule, Variable
+from everwake.doctor.kinds import URLS, Kind
+from everwake.doctor.words import nearest
+
+__all__ = ["RULE"]
+
+_BOOLEANS = ("true", "false", "1", "0", "yes", "no", "on", "off", "y", "n", "t", "f")
+# Of Python, Node's loggers (pino, winston), Go, Rust, Java, nginx and gunicorn.
+_LEVELS = (
+    "debug", "info", "warning", "warn", "error", "critical", "fatal", "trace", "notset", "notice", "verbose", "silly", "http", "silent",
+    "off", "none", "all", "alert", "emerg", "emergency", "panic", "crit", "err", "success", "finest", "finer", "fine", "config", "severe", "log",
+)  # fmt: skip
+# What programs write where they had nothing: a variable that was not set, put into a text.
+_NOTHING = re.compile(r"undefined|\[object Object\]|NaN", re.IGNORECASE)
+_PREFIXES = {
+    "OPENAI_API_KEY": (
+        ("sk-ant-", "Anthropic"),
+        ("sk-or-", "OpenRouter"),
+        ("gsk_", "Groq"),
+        ("hf_", "Hugging Face"),
+        ("AIza", "Google"),
+    ),
+    "ANTHROPIC_API_KEY": (("sk-proj-", "OpenAI"), ("gsk_", "Groq"), ("AIza", "Google")),
+    "STRIPE_SECRET_KEY": (("pk_", "Stripe's publishable key"), ("whsec_", "Stripe's webhook secret")),
+    "STRIPE_PUBLISHABLE_KEY": (("sk_", "Stripe's secret key"),),
+    "STRIPE_WEBHOOK_SECRET": (("sk_", "Stripe's secret key"), ("pk_", "Stripe's publishable key")),
+}
+
+
+def look(variable: Variable, case: Case) -> Iterator[Hit]:
+    """Whether the text can become a value of its kind."""
+    value, kind = variable.value.strip(), variable.kind
+    if not value or re.match(r"[$%{]", value):
+        return
+    nothing = _nothing(variable)
+    if nothing is not None:
+        yield nothing
+        return
+    declared = variable.declared
+    if declared is not None and declared.choices and value not in declared.choices:
+        near = nearest(value.lower(), tuple(one.lower() for one in declared.choices), 2)
+        chosen = next((one for one in declared.choices if one.lower() == near), None)
+        edits = ((0, len(variable.value), chosen),) if chosen is not None and chosen.lower() == value.lower() else ()
+        yield Hit(
+            problem="bad_type",
+            fix=f"write {chosen or ' or '.join(declared.choices[:8])}",
+            end=len(variable.value),
+            edits=edits,
+            is_error=True,
+        )
+        return
+    said = _KINDS[kind](value) if kind in _KINDS else None
+    if kind is Kind.BOOLEAN and variable.declared is None and not case.context.type:
+        near = nearest(value.lower(), ("true", "false"), 2)
+        said = f"write {near}" if near is not None and value.lower() not in _BOOLEANS and len(value) > 3 else None
+    if said is not None:
+        edits = (
+            ((0, len(variable.value), said.removeprefix("write ")),) if said in ("write true", "write false") else ()
+        )
+        yield Hit(problem="bad_type", fix=said, end=len(variable.value), edits=edits, is_error=True)
+    elif (
+        declared is not None
+        and kind in (Kind.INTEGER, Kind.PORT, Kind.FLOAT)
+        and declared.least is not None
+        and declared.most is not None
+    ):
+        if not declared.least <= float(value) <= declared.most:
+            yield Hit(
+                problem="bad_type",
+                fix=f"write a number from {declared.least:g} to {declared.most:g}",
+                end=len(variable.value),
+                is_error=True,
+            )
+    yield from _foreign(variable, case)
+
+
+def _nothing(variable: Variable) -> Hit | None:
+    value, url = variable.value.strip(), variable.url
+    if _NOTHING.fullmatch(value) or (
+        value.lower() in ("null", "none") and variable.kind in URLS | {Kind.PORT, Kind.HOST, Kind.SECRET}
+    ):
+        return Hit(
+            problem="bad_type",
+            fix="set the variable that it was made from: the program that wrote this had nothing there",
+            end=len(variable.value),
+            is_error=True,
+            stops=True,
+        )
+    if url is not None and (
+        re.fullmatch(r"undefined|null|none|nan", url.hosts[0])
+        or re.search(r"(?:^|/)undefined(?:/|$)", url.path)
+        or url.port in ("undefined", "null", "None")
+    ):
+        at, end = (
+            (url.host_at, url.host_at + len(url.host))
+            if re.fullmatch(r"undefined|null|none|nan", url.hosts[0])
+            else (url.port_at, len(variable.value))
+        )
+        return Hit(
+            problem="bad_type",
+            fix="set the variable that this part was made from: it had no value",
+            at=at,
+            end=end,
+            is_error=True,
+            stops=True,
+            found="undefined",
+        )
+    if (
+        url is not None
+        and (
+            not url.host
+            or re.search(r"\s", variable.value)
+            or (url.port and not re.fullmatch(r"\d{1,5}", url.port) and "$" not in url.port)
+        )
+        and variable.kind in URLS
+    ):
+        if (
+            url.scheme in ("sqlite", "file", "unix", "sqlite3", "duckdb", "libsql")
+            or url.odd_password
+            or url.scheme.startswith(("sqlite+", "unix+"))
+        ):
+            return None
+        if not url.host and url.parameters.get("host"):
+            return None
+        what = (
+            "the host is missing"
+            if not url.host
+            else "a blank is in it"
+            if re.search(r"\s", variable.value)
+            else "the port is no number"
+        )
+        return Hit(
+            problem="bad_type",
+            fix=f"write the URL anew: {what}",
+            end=len(variable.value),
+            is_error=True,
+            stops=True,
+            found=what,
+        )
+    return None
+
+
+def _boolean(value: str) -> str | None:
+    if value.lower() in _BOOLEANS:
+        return None
+    return f"write {nearest(value.lower(), ('true', 'false'), 2) or 'true or false'}"
+
+
+def _level(value: str) -> str | None:
+    if re.fullmatch(r"\d{1,3}", value) or value.lower() in _LEVELS or not re.fullmatch(r"\w{1,20}", value):
+        return None
+    near = nearest(value.lower(), _LEVELS, 2)
+    return f"write {near.upper() if value.isupper() else near}" if near else "write debug, info, warning or error"
+
+
+_KINDS = {
+    Kind.BOOLEAN: _boolean,
+    Kind.LOG_LEVEL: _level,
+    Kind.INTEGER: lambda value: None if re.fullmatch(r"[+-]?\d[\d_]{0,30}", value) else "write a whole number, digits only",
+    Kind.FLOAT: lambda value: None if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", value, re.IGNORECASE) else "write a number",
+    Kind.DURATION: lambda value: None if re.fullmatch(r"[\dPTHMSDW.:\s]+|\d+(?:\.\d+)?\s*(?:ms|s|sec|m|min|h|d|w|y|days?|hours?|minutes?|seconds?)", value, re.IGNORECASE) else "write a length of time, such as 30s or 24h",
+    Kind.NODE_VERSION: lambda value: None if re.fullmatch(r"[v~^>=<\s]*\d+(?:\.(?:\d+|x|\*)){0,2}(?:\s*[<>|&-].*)?|lts(?:/[\w*]+)?|latest|node|current", value, re.IGNORECASE) else "write a version of Node, such as 22 or 22.11.0",
+    Kind.EMAIL: lambda value: None if re.search(r"[^\s@]@[^\s@]", value) or ("@" not in value and "." not in value) else "write an address: name@host",
+}  # fmt: skip
+
+
+def _foreign(variable: Variable, case: Case) -> Iterator[Hit]:
+    """A key of another maker, known by its beginning."""
+    if any(name.endswith("BASE_URL") or name.endswith("API_BASE") for name in case.values):
+        return
+    for prefix, whose in _PREFIXES.get(variable.key.upper(), ()):
+        if variable.value.strip().startswith(prefix):
+            yield Hit(
+                problem="bad_type",
+                fix=f"put the right key there: this one begins as {whose} makes them",
+                at=0,
+                end=len(prefix),
+                is_error=True,
+                found=prefix,
+            )
+
+
+RULE = Rule(
+    name="types",
+    about="A value that cannot become what its reader needs: a boolean, a number, a level, a URL with all its parts.",
+    problems=("bad_type",),
+    look=look,
+    order=38,
+    examples=(
+        Example(("DEBUG bad_type",), {"DEBUG": "ture"}),
+        Example(("CACHE bad_type",), {"CACHE": "sometimes"}, context={"type": "bool"}),
+        Example(("WORKERS bad_type",), {"WORKERS": "two"}, context={"type": "int"}),
+        Example(("LOG_LEVEL bad_type",), {"LOG_LEVEL": "inof"}),
+        Example(("API_URL bad_type",), {"API_URL": "https://undefined"}),
+        Example(("API_URL bad_type",), {"API_URL": "https://api.example.com:undefined/v1"}),
+        Example(("SESSION_SECRET bad_type",), {"SESSION_SECRET": "undefined"}),
+        Example(("STRIPE_SECRET_KEY bad_type",), {"STRIPE_SECRET_KEY": "pk_test_1a2b3c"}),
+        Example((), {"DEBUG": "0", "LOG_LEVEL": "WARN", "WORKERS": "2", "REDIS_PASSWORD": "null"}),
+        Example((), {"DATABASE_URL": "sqlite:///./data.db", "DB_URL": "postgresql:///app?host=/var/run/postgresql"}),
+        Example((), {"OPENAI_API_KEY": "gsk_1a2b3c", "OPENAI_BASE_URL": "https://api.groq.com/openai/v1"}),
+    ),
+)
