@@ -15,7 +15,8 @@ SOURCE = ROOT / "src"
 # Standard-library values in, values out: correctness lives in these. A name here that does not exist yet is not looked at.
 PURE = (
     "everwake.model", "everwake.keepalive.protocol", "everwake.sim.processes._restarts", "everwake.sim.records",
-    "everwake.sim.life", "everwake.sim.blueprint", "everwake.sim.drills", "everwake.sim.edge.answers",
+    "everwake.sim.life", "everwake.sim.pace", "everwake.sim.answers", "everwake.sim._codec", "everwake.sim.blueprint",
+    "everwake.sim.resolving", "everwake.sim.drills", "everwake.sim.edge.answers",
     "everwake.fleet.schema", "everwake.fleet.redact",
     "everwake.checks._backoff",
     "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.vantage", "everwake.watch.incidents",

@@ -339,7 +339,7 @@ class Hosted:
 
     async def _looked(self, service: Service, box: Box, waited_s: float, rules: Rules) -> tuple[Verdict, bool]:
         """One look at a starting instance: what to do, and whether something listens."""
-        if service.type is not ServiceType.WEB:
+        if service.type is ServiceType.WORKER:
             # Nothing to scan: one that has lasted a moment has started.
             return (Verdict.PASS if waited_s >= min(1.0, rules.health_every_s) else Verdict.WAIT), False
         listens, health = await box.listens(), None

@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -59,8 +61,20 @@ class House:
         return PLAN_MEMORY_BYTES.get(service.plan, PLAN_MEMORY_BYTES["free"])
 
 
-def command_of(service: Service, deploy: Deploy) -> str:
-    """What a deploy starts: its commit's own command, else the service's."""
+def command_of(service: Service, deploy: Deploy, port: int) -> str:
+    """What a deploy starts: its commit's own command, else the service's; for a static site a server of its files."""
+    if service.type is ServiceType.STATIC:
+        words = [
+            sys.executable,
+            "-m",
+            "http.server",
+            str(port),
+            "--bind",
+            HOST,
+            "--directory",
+            service.publish_path or ".",
+        ]
+        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
     return deploy.commit.start_command or service.start_command
 
 
@@ -99,7 +113,7 @@ async def launch(house: House, service: Service, deploy: Deploy) -> Box:
         id=f"{service.id}-{suffix}", service_id=service.id, deploy_id=deploy.id, created_at=house.clock.now(),
         port=free_port(),
     )  # fmt: skip
-    command = command_of(service, deploy)
+    command = command_of(service, deploy, instance.port)
     house.say(service.id, f"Running '{command}'")
 
     def said(text: str) -> None:

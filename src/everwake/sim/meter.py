@@ -31,14 +31,14 @@ class Meter:
     def __init__(self) -> None:
         self._of: dict[str, _Of] = {}
 
-    def answered(self, service_id: str, status: int, sent_bytes: int, at: datetime) -> None:
-        """One request was answered."""
+    def answered(self, service_id: str, statuses: Mapping[int, int], sent_bytes: int, at: datetime) -> None:
+        """Requests were answered. statuses: how many by status."""
         those = self._of.setdefault(service_id, _Of()).answered
         if not those or (at - those[-1][0]).total_seconds() >= EVERY_S:
             those.append((at, Counter(), 0))
-        began, statuses, sent = those[-1]
-        statuses[status] += 1
-        those[-1] = (began, statuses, sent + sent_bytes)
+        began, counted, sent = those[-1]
+        counted.update(statuses)
+        those[-1] = (began, counted, sent + sent_bytes)
 
     def sampled(self, service_id: str, uses: Mapping[str, tree.Use], at: datetime) -> None:
         """What its instances, by id, use at one moment."""

@@ -41,13 +41,14 @@ from everwake.sim.store import Store
 from everwake.sim.variables import Variables
 from everwake.sim.verbs import LogPage, LogQuery, Metric, Refused, Series, ServicePatch
 
-__all__ = ["Platform", "Settings"]
+__all__ = ["ROUTED", "RUNS", "Platform", "Settings"]
 
 TICK_S = 0.25
 LOOK_S = 0.5
 SAMPLE_S = 15.0
 LEDGER_S = 2.0
-RUNS = frozenset({ServiceType.WEB, ServiceType.PRIVATE, ServiceType.WORKER})
+RUNS = frozenset({ServiceType.WEB, ServiceType.PRIVATE, ServiceType.WORKER, ServiceType.STATIC})
+ROUTED = frozenset({ServiceType.WEB, ServiceType.PRIVATE, ServiceType.STATIC})
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Platform:
     async def route(self, service_id: str, *, wants_html: bool) -> Upstream | Refusal:
         """`Routes.route`."""
         hosted = self._hosted.get(service_id)
-        if hosted is None or hosted.service.type is not ServiceType.WEB:
+        if hosted is None or hosted.service.type not in ROUTED:
             return answers.refusal(Direction.NO_SERVER, is_free=False)
         return await hosted.route(wants_html=wants_html)
 
@@ -166,7 +167,11 @@ class Platform:
 
     def answered(self, service_id: str, status: int, sent_bytes: int) -> None:
         """`Workspace.answered`."""
-        self._meter.answered(service_id, status, sent_bytes, self._clock.now())
+        self.went(service_id, {status: 1}, sent_bytes)
+
+    def went(self, service_id: str, statuses: Mapping[int, int], sent_bytes: int) -> None:
+        """So many answers by status, and bytes to clients, went through the edge since it was told last."""
+        self._meter.answered(service_id, statuses, sent_bytes, self._clock.now())
 
     # --- Workspace: services -------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ class Service:
     """One service as its owner described it. env: its own variables, in order; groups: ids of the env groups it is linked to.
 
     port: of this machine's loopback, on which the edge answers for it.   commits: newest first.   ours: it is one of this
-    distribution's, so there is nothing to build.
+    distribution's, so there is nothing to build.   publish_path: folder of a static site's files.
     """
 
     id: str
@@ -147,6 +147,7 @@ class Service:
     pre_deploy_command: str = ""
     start_command: str = ""
     health_check_path: str = ""
+    publish_path: str = ""
     auto_deploy: bool = False
     max_shutdown_delay_s: float = 30.0
     num_instances: int = 1

@@ -1,7 +1,7 @@
 """What the control API asks of the platform. Reads answer at once from what is known; writes are durable when they return.
 
-Ids are the platform's own: `own-`, `srv-`, `dep-`, `evg-`, `evt-` with 20 characters behind, an instance its service's id with
-`-` and five more.
+Ids are the platform's own: `tea-` (a workspace), `srv-`, `dep-`, `evg-`, `evt-` with 20 characters behind, an instance its
+service's id with `-` and five more.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
