@@ -4,10 +4,22 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from everwake.fleet.schema import Fleet, Service
-from everwake.model import Beat, BeatKind, Failure, FailureKind, LogLine, Observation, Phase, State, Transition
+from everwake.model import (
+    Beat,
+    BeatKind,
+    Failure,
+    FailureKind,
+    Incident,
+    LogLine,
+    Observation,
+    Phase,
+    State,
+    Transition,
+)
 from everwake.ports import Notice, Standing
 from everwake.watch.keeper import Keeper
 from everwake.watch.vantage import Probe
@@ -27,7 +39,10 @@ class Eyes(Looking):
         self.looks: dict[str, list[float]] = defaultdict(list)
         self.patience: list[float | None] = []
         self.beats: dict[str, asyncio.Queue[Beat]] = defaultdict(asyncio.Queue)
-        self.lines = 0
+        self.lines = self.followed = 0
+        self.beside: Failure | None = None
+        self.takes_s = 0.3
+        self.ends_at: datetime | None = None
         self.own_line = Probe(resolves=True, has_route=True)
         self.gate: asyncio.Event | None = None
 
@@ -36,15 +51,17 @@ class Eyes(Looking):
         self.patience.append(patience_s)
         if self.gate is not None:
             await self.gate.wait()
-        failure = self.failures.get(service.name)
+        failure = self.failures.get(service.name) if check == "http" else self.beside
+        began_at = (self.ends_at or self.clock.now()) - timedelta(seconds=self.takes_s - 0.3)
         status = 503 if self.headers else (200 if failure is None else None)
         return Observation(
-            service=service.name, check=check, at=self.clock.now(), took_s=0.3, status=status, failure=failure,
-            headers=self.headers,
+            service=service.name, check=check, at=began_at,
+            took_s=self.takes_s, status=status, failure=failure, headers=self.headers,
         )  # fmt: skip
 
     async def follow(self, service: Service) -> AsyncIterator[Beat]:
         self.lines += 1
+        self.followed += 1
         try:
             while True:
                 yield await self.beats[service.name].get()
@@ -90,10 +107,11 @@ def fleet(*names: str, **settings: object) -> Fleet:
 
 
 class Scene:
-    def __init__(self, described: Fleet, standings: Iterable[Standing] = ()) -> None:
-        self.clock = FakeClock()
+    def __init__(self, described: Fleet, standings: Iterable[Standing] = (), clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
         self.eyes, self.memory = Eyes(self.clock), Memory()
-        self.keeper = Keeper(described, self.eyes, self.memory, self.clock, standings=standings)
+        self.told: list[Incident] = []
+        self.keeper = Keeper(described, self.eyes, self.memory, self.clock, standings=standings, told=self.told.append)
 
     @property
     def states(self) -> dict[str, State]:
@@ -104,8 +122,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(described: Fleet, standings: Iterable[Standing] = ()) -> AsyncIterator[Scene]:
-    scene = Scene(described, standings)
+async def running(
+    described: Fleet, standings: Iterable[Standing] = (), clock: FakeClock | None = None
+) -> AsyncIterator[Scene]:
+    scene = Scene(described, standings, clock)
     task = asyncio.create_task(scene.keeper.run())
     await settle()
     try:
