@@ -102,8 +102,9 @@ class FakeKeeper:
         view = self.views[name]
         strip = (*view.strip[6:], *strip_of("d" * 6, every_s=5))
         self.set(
-            name, state=State.DOWN, since=ago(seconds=108), failure=failure, cause=cause, status=status, strip=strip
-        )
+            name, state=State.DOWN, since=ago(seconds=108), failure=failure, cause=cause, status=status, strip=strip,
+            incident=f"inc-{name}",
+        )  # fmt: skip
         first = Observation(
             service=name, check="http", at=ago(seconds=108), took_s=0.2, failure=failure, status=status,
             headers={"x-render-routing": "no-deploy"}, excerpt="<html>Bad gateway</html>",
@@ -124,7 +125,15 @@ class FakeKeeper:
             Action(at=ago(seconds=20), remedy="redeploy", step="deploy", by="keeper", outcome="live"),
         )
         self.tell(replace(incident, closed_at=datetime.now(UTC), actions=done))
-        self.set(incident.service, state=State.UP, since=datetime.now(UTC), failure=None, cause=None, status=200)
+        self.set(
+            incident.service,
+            state=State.UP,
+            since=datetime.now(UTC),
+            failure=None,
+            cause=None,
+            status=200,
+            incident=None,
+        )
         self.say(
             f"{self.views[incident.service].title} Service is alive! (200 - 312ms)", Level.SUCCESS, incident.service
         )

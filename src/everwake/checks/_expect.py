@@ -65,7 +65,10 @@ def judge(expect: Expect, status: int, headers: Mapping[str, str], body: bytes, 
     accepted = status in expect.status if expect.status else 200 <= status <= 299
     if not accepted:
         wanted = ", ".join(map(str, expect.status)) or "2xx"
-        return _unmet(FailureKind.STATUS, f"status {status}, expected {wanted}")
+        # Which door of the platform answered says more than the status.
+        routing = headers.get("x-render-routing", "")
+        edge = f" (x-render-routing: {routing[:80]})" if routing else ""
+        return _unmet(FailureKind.STATUS, f"status {status}, expected {wanted}{edge}")
     for name, value in expect.headers.items():
         found = headers.get(name.lower())
         if found != value:

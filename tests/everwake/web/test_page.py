@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from everwake.fleet.schema import Keeper, Secret
-from everwake.model import Failure, FailureKind, Level, Phase, State
+from everwake.model import Cause, Diagnosis, Evidence, Failure, FailureKind, Level, Phase, State, VariableProblem
 from tests.support.browser import OpenPage
 from tests.support.fake_keeper import FakeKeeper, ago, fake_keeper, strip_of
 
@@ -97,6 +97,40 @@ async def test_what_is_wrong_comes_first_takes_the_whole_width_and_shows_its_evi
     assert (await redis.bounding_box() or {})["width"] > 1.8 * width
     await expect(redis.get_by_role("img", name="Last 60 looks: 54 up, 6 down")).to_be_visible()
     await expect(page).to_have_title("✕ 1 down · blabbin · Everwake")
+
+
+async def test_the_evidence_says_what_the_answer_said_and_then_what_the_diagnosis_found(
+    open_page: OpenPage, keeper: FakeKeeper
+) -> None:
+    page = await open_page(keeper.url)
+    incident = keeper.fall("redis-service")
+    redis = card(page, "Redis")
+    await expect(redis).to_contain_text("it says: <html>Bad gateway</html>")
+    await expect(redis.locator("mark")).to_have_count(0)
+    value = '["https://a.example"] -rsss'
+    found = Diagnosis(
+        state=State.DOWN,
+        causes=(
+            Cause(
+                cause="bad_env_var", sure=0.97, next="everwake fix redis-service",
+                evidence=(Evidence(source="variables.BACKEND_CORS_ORIGINS", quote=value),),
+            ),
+        ),
+        variables=(
+            VariableProblem(
+                key="BACKEND_CORS_ORIGINS", problem="trailing_text", is_error=True, fix="remove it", column=22, found=" -rsss"
+            ),
+        ),
+    )  # fmt: skip
+    keeper.tell(replace(incident, diagnosis=found))
+    await expect(redis).to_contain_text("BACKEND_CORS_ORIGINS · column 22")
+    await expect(redis.locator("pre")).to_have_text(value)
+    await expect(redis.locator("mark")).to_have_text(" -rsss")
+    await expect(redis).to_contain_text("remove it")
+    await expect(redis).not_to_contain_text("Bad gateway")
+    keeper.tell(replace(incident, diagnosis=replace(found, variables=())))
+    await expect(redis).to_contain_text(f"variables.BACKEND_CORS_ORIGINS: {value}")
+    await expect(redis.locator("mark")).to_have_count(0)
 
 
 async def test_the_incident_is_told_as_a_story_and_stays_as_one_that_was(

@@ -6,7 +6,7 @@
 
 import { drawLine, drawStrip, lookAt, newLine, newStrip } from "./draw.js";
 import { now } from "./server.js";
-import { STATES, clock, heartbeat, share, standing, strip, took, whatFailed, worries } from "./words.js";
+import { STATES, clock, evidence, heartbeat, share, standing, strip, took, worries } from "./words.js";
 
 const ALL_AT_ONCE = 40; // more cards than this are filled only when they come near the screen
 const MANY = 6; // if more than this are not as they should be, none of them takes the whole width
@@ -46,9 +46,9 @@ class Card {
   #parts = null;
   #drawn = null;
 
-  constructor(service, { ping, open }) {
+  constructor(service, acts) {
     this.service = service;
-    this.acts = { ping, open };
+    this.acts = acts;
     this.node = node("article", "card");
     this.node.dataset.service = service.name;
     this.name = node("h3", "name", service.title);
@@ -87,18 +87,19 @@ class Card {
       evidence: node("div", "evidence"),
       label: node("p", "dim"),
       quote: node("pre"),
+      more: node("ul", "told"),
       latency: node("b"),
       line: newLine(),
       strip: newStrip(),
       ping: button("Ping now", title),
-      more: node("a", "more", "Details"),
+      details: node("a", "more", "Details"),
       day: number("24 h"),
       month: number("30 d"),
       beat: number("heartbeat"),
     };
-    parts.evidence.append(parts.label, parts.quote);
-    parts.more.href = `#/service/${encodeURIComponent(name)}`;
-    parts.more.setAttribute("aria-label", `Details: ${title}`);
+    parts.evidence.append(parts.label, parts.quote, parts.more);
+    parts.details.href = `#/service/${encodeURIComponent(name)}`;
+    parts.details.setAttribute("aria-label", `Details: ${title}`);
     parts.ping.onclick = () => this.acts.ping(this.service.name, parts.ping);
     parts.strip.onpointermove = (event) => this.#name(event);
     this.node.append(
@@ -112,7 +113,7 @@ class Card {
         numbers,
       ),
       parts.strip,
-      node("div", "acts", parts.ping, parts.more),
+      node("div", "acts", parts.ping, parts.details),
     );
     this.#parts = parts;
   }
@@ -126,7 +127,7 @@ class Card {
     if (this.#drawn !== service) {
       this.#drawn = service;
       write(parts.url, service.url.replace(/^https?:\/\//, ""));
-      this.#drawEvidence();
+      this.evidence();
       write(parts.latency, took(service.latency_ms));
       write(parts.day, share(service.uptime["24h"]));
       write(parts.month, share(service.uptime["30d"]));
@@ -139,16 +140,22 @@ class Card {
     this.tick();
   }
 
-  #drawEvidence() {
-    const { failure: failed, status, state } = this.service;
-    const { evidence, label, quote } = this.#parts;
-    evidence.hidden = !failed || !worries(state);
-    if (evidence.hidden) return;
-    const where = failed.phase === "expect" ? null : failed.phase.replaceAll("_", " ");
-    const answered = status && failed.kind !== "status" ? `answered ${status}` : null;
-    write(label, [whatFailed(failed, status), where, answered].filter(Boolean).join(" · "));
-    quote.hidden = !failed.detail;
-    write(quote, failed.detail);
+  /** What was seen, out of the service and its open incident. */
+  evidence() {
+    if (!this.#parts) return;
+    const parts = this.#parts;
+    parts.evidence.hidden = !this.service.failure || !worries(this.service.state);
+    if (parts.evidence.hidden) return;
+    const { label, quote, marked, more } = evidence(this.service, this.acts.incidentOf(this.service));
+    write(parts.label, label);
+    parts.quote.hidden = !quote;
+    if (parts.quote.textContent !== quote || Boolean(parts.quote.querySelector("mark")) !== Boolean(marked)) {
+      const at = marked ? quote.lastIndexOf(marked) : -1;
+      if (at < 0) parts.quote.replaceChildren(quote);
+      else parts.quote.replaceChildren(quote.slice(0, at), node("mark", "", marked), quote.slice(at + marked.length));
+    }
+    parts.more.hidden = !more.length;
+    if (parts.more.textContent !== more.join("")) parts.more.replaceChildren(...more.map((text) => node("li", "", text)));
   }
 
   /** What changes by itself, once a second. */
@@ -259,6 +266,12 @@ export class Cards {
     card.service = service;
     card.label();
     card.draw();
+  }
+
+  /** An incident changed, and with it what is known of why. */
+  evidence(name) {
+    const card = this.#cards.get(name);
+    if (card?.isNear) card.evidence();
   }
 
   tick() {

@@ -19,7 +19,10 @@ const $ = (id) => document.getElementById(id);
 
 const fleet = new Fleet();
 const filter = { text: "", state: null };
-const cards = new Cards($("cards"), { ping: (name, by) => act(by, () => server.ping(name)) });
+const cards = new Cards($("cards"), {
+  ping: (name, by) => act(by, () => server.ping(name)),
+  incidentOf: ({ incident }) => fleet.incidents.get(incident),
+});
 const stories = new Stories($("stories"), $("incidents-count"));
 const activity = new Activity($("log"));
 const details = new Details($("details"), fleet);
@@ -30,7 +33,7 @@ let failed = null; // what a button was answered with
 
 // --- drawing: collected, and done once for each frame ---------------------------------------------------------------
 
-const due = { all: false, head: false, incidents: false, place: false, services: new Set(), lines: [], skipped: 0 };
+const due = { all: false, head: false, incidents: false, place: false, services: new Set(), known: new Set(), lines: [], skipped: 0 };
 let isDue = false; // a drawing is to come
 let placedAt = -REARRANGE_MS;
 let later = 0;
@@ -48,12 +51,13 @@ document.addEventListener("visibilitychange", () => isDue && draw());
 function draw() {
   isDue = false;
   if (!fleet.head) return;
-  const { all, head, incidents, services, lines, skipped } = due;
-  Object.assign(due, { all: false, head: false, incidents: false, services: new Set(), lines: [], skipped: 0 });
+  const { all, head, incidents, services, known, lines, skipped } = due;
+  Object.assign(due, { all: false, head: false, incidents: false, services: new Set(), known: new Set(), lines: [], skipped: 0 });
   if (all) activity.replace(fleet.lines);
   else if (lines.length) activity.add(lines, skipped);
   if (all || incidents) stories.draw([...fleet.incidents.values()], fleet.services, server.now());
   if (!all) for (const name of services) cards.update(fleet.services.get(name));
+  if (!all) for (const name of known) cards.evidence(name);
   if (all || due.place) place(all);
   if (all || head) drawHead();
   if (all || services.size) details.changed(services);
@@ -196,6 +200,7 @@ function heard(event, data) {
   due.all ||= Boolean(change.all);
   due.head ||= Boolean(change.head);
   due.incidents ||= Boolean(change.incidents);
+  if (event === "incident") due.known.add(data.service);
   if (change.service) {
     due.services.add(change.service);
     due.place ||= before !== data.state;

@@ -157,6 +157,10 @@ export class Details {
     }
     past.replaceChildren(...made);
     if (hours?.length) {
+      if (hours.every(({ p50_ms }) => p50_ms === null)) {
+        chart.replaceChildren(node("p", "dim", "No answer within a whole hour is known yet."));
+        return;
+      }
       try {
         const forget = await latencies(chart, hours);
         if (this.#name === name && chart.isConnected) this.#forget = forget;

@@ -125,6 +125,32 @@ export function whatFailed(failed, status) {
   return failed.kind === "status" && status ? `answered ${status}` : failure(failed.kind);
 }
 
+const SAYS_MOST = 160;
+const QUOTES_MOST = 3;
+
+/**
+ * What a card shows of what is wrong: {label, quote, marked, more}. marked: the part of the quote that is to blame, "" for none.
+ * more: further lines. The surest first: a variable with its offending text, then what the cause rests on, then what was seen.
+ */
+export function evidence({ failure: failed, status }, incident) {
+  const { causes = [], variables = [] } = incident?.diagnosis ?? {};
+  const cause = causes.find(({ sure }) => sure !== null && sure !== undefined);
+  const quotes = cause?.evidence ?? [];
+  const variable = variables.find(({ found }) => found) ?? variables[0];
+  if (variable) {
+    const { key, column, found, fix } = variable;
+    const whole = quotes.find(({ from, quote }) => from === `variables.${key}` && found && quote.includes(found))?.quote;
+    return { label: column ? `${key} · column ${column}` : key, quote: whole ?? found, marked: found, more: fix ? [fix] : [] };
+  }
+  const where = failed.phase === "expect" ? null : failed.phase.replaceAll("_", " ");
+  const answered = status && failed.kind !== "status" ? `answered ${status}` : null;
+  const label = [whatFailed(failed, status), where, answered].filter(Boolean).join(" · ");
+  const more = quotes.slice(0, QUOTES_MOST).map(({ from, quote }) => `${from}: ${quote}`);
+  const said = incident?.first?.failure?.kind === failed.kind ? incident.first.excerpt?.replace(/\s+/g, " ").trim() : "";
+  if (!more.length && said) more.push(`it says: ${said.length > SAYS_MOST ? `${said.slice(0, SAYS_MOST)}…` : said}`);
+  return { label, quote: failed.detail, marked: "", more };
+}
+
 /** The persistent line, in a few words. */
 export function heartbeat(heart, now) {
   if (!heart) return "–";
