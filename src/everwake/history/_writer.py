@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GROUP_S = 0.1
+GROUP_S = 0.5
 BREATH_S = 2.0
 PRESENCE_S = 10.0
 UPKEEP_S = 60.0
