@@ -15,7 +15,8 @@ from everwake.model import Failure, Phase
 __all__ = ["KIND", "Spec", "judge", "observe", "settled", "waking", "why_no_address", "write_down"]
 
 EXCERPT_CHARS = 2_000
-CHOSEN = frozenset({"server", "retry-after", "location"})
+# What tells who answered: the service, its edge, or a bot check in front of it.
+CHOSEN = frozenset({"server", "retry-after", "location", "via", "cf-mitigated", "ngrok-error-code"})
 CHOSEN_MOST = 40
 
 

@@ -6,6 +6,7 @@ type is told with its place. Everything is bounded while it is read.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,7 @@ def facts_of(document: object, problems: Iterable[VariableProblem] = (), *, has_
     looks: list[Look] = []
     if isinstance(http, list):  # several exchanges in a row: the last answer is the one that matters
         looks = [_look(one, f"http[{n}]", None) for n, one in enumerate(http[:LOOKS_MOST])][::-1]
+        looks = [looks[0], *(replace(one, source="http.earlier") for one in looks[1:])] if looks else []
     elif http is not None:
         main = _look(http, "http", None)
         probes = _list(_mapping(http, "http").get("probes"), "http.probes")[:LOOKS_MOST]

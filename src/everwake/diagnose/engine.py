@@ -54,6 +54,10 @@ def rank(facts: Facts, rules: Mapping[str, Rule]) -> Diagnosis:
     kept, beaten = _settled(found, rules, healthy)
     ranked = sorted(kept.items(), key=lambda one: (-one[1].sure, one[0]))
     causes = tuple(_cause(name, finding) for name, finding in ranked[:CAUSES_MOST] if finding.sure >= LISTED)
+    if not causes and facts.places and facts.places <= {"variables", "context"} and facts.has_variables:
+        return Diagnosis(
+            state=State.UNKNOWN, variables=facts.problems
+        )  # nothing else was looked at, and nothing is wrong with these
     if not any(cause.sure >= SURE_ENOUGH for cause in causes):
         causes = () if healthy is not None else (_unknown(facts), *causes)
     return Diagnosis(

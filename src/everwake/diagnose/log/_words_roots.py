@@ -24,6 +24,7 @@ _EXTERNAL = (
     "insufficient_quota|pinecone|deepl|mapbox|smtp|api.|provider"
 )
 _REFUSED = (
+    "connection attempts failed|connecterror|fetch failed|und_err|"
     "econnrefused|connection refused|connect call failed|error 111|errno 111|error 61 |actively refused|"
     "connectionrefused|"
     "connection refusederror|failed to connect|could not connect|unable to connect|cannot connect|"
@@ -89,7 +90,7 @@ ROOTS = (
     says(K.HEAP, "memoryerror", without="no "),
     says(
         K.MEMORY,
-        "out of memory|ran out of memory|oomkilled|oom-kill|oom killer|oom_kill|memory limit|"
+        "out of memory|killed process|oom_reaper|ran out of memory|oomkilled|oom-kill|oom killer|oom_kill|memory limit|"
         "memory quota exceeded|exceeded its memory|"
         "memory exceeded|exceeded memory|invoked oom|error r15|(oom)|due to oom|perhaps out of memory|"
         "oom killed|oomkill|exceeded 512|memcg",
@@ -192,6 +193,7 @@ ROOTS = (
         without="optional|warn|using default|default value|as default|falling back|will not work|skipping|"
         "command not found",
     ),
+    says(K.MISSING_VARIABLE, "required key ", "missing value"),
     says(K.MISSING_VARIABLE, "keyerror: '|keyerror: \""),
     says(
         K.MISSING_VARIABLE,
@@ -256,6 +258,12 @@ ROOTS = (
         "3d000|unknown database",
         without="redis|smtp|openai|firebase|git|github|token",
     ),
+    says(K.DATABASE_AUTH, 'database "', "does not exist"),
+    says(
+        K.DATABASE,
+        "could not translate host name|connection to server at|jdbcconnectionexception|sqltransientconnection",
+    ),
+    says(K.DATABASE, "connection to ", ":5432|:3306|:1433|:27017", "refused|failed|timed out"),
     says(
         K.DATABASE_SCHEMA,
         'no such table|undefinedtable|p2021|er_no_such_table|no such column|undefinedcolumn|relation "|'
@@ -307,6 +315,12 @@ ROOTS = (
         "status code 4|error code: 5|error code: 4|forbiddenerror|notfounderror",
         _EXTERNAL,
         without="environment|keyerror|listening|cannot find module",
+    ),
+    says(
+        K.SIBLING,
+        "request failed with status code 5|axioserror|fetcherror: request to|httpx.connecterror|httpx.connecttimeout|"
+        "httpx.readtimeout|maxretryerror|requests.exceptions.connectionerror|upstream request failed|aiohttp.client_exceptions",
+        without="status code 4",
     ),
     says(
         K.SIBLING,

@@ -49,6 +49,9 @@ _LONE = re.compile(
     r"(?:@|://|`|\"|'|\(|host |host: |to |enotfound |eai_again |at |lookup )"
     r"([a-z][a-z0-9_-]{1,30})[`\"']?(?::`?\d{2,5}|[`\"',) ]|\Z)"
 )
+_SOUGHT = ("enotfound", "eai_again", "host name", "lookup")
+# Names without a dot that a platform's private network does know (Render's).
+_INTERNAL = ("dpg-", "red-", "srv-")
 # A name without a dot is looked for by whoever has no such network.
 _NO_SUCH_HOST = (
     "enotfound",
@@ -225,7 +228,7 @@ def _settled(kind: SignKind, peeled: Peeled, low: str, *, is_environ: bool) -> t
             kind = SignKind.HEAP
     elif kind in _STORE_KINDS and _is_refused_at_home(low):
         kind = SignKind.LOOPBACK_REFUSED
-    if kind in (SignKind.REDIS, SignKind.DATABASE) and _lone_host(low):
+    if kind in (SignKind.REDIS, SignKind.DATABASE, SignKind.EXCEPTION, SignKind.SIBLING) and _lone_host(low):
         kind = SignKind.COMPOSE_HOST
     if kind in (SignKind.SIBLING, SignKind.EXCEPTION, SignKind.TLS) and _STORE_PORTS.search(low) and "refused" in low:
         kind = SignKind.REDIS if ":6379" in low else SignKind.DATABASE
@@ -259,7 +262,10 @@ def _lone_host(low: str) -> str | None:
     """A host name without a dot that is a store's usual name in a compose file, in a line about a failed connection."""
     for found in _LONE.finditer(low[:600]):
         before = low[max(0, found.start(1) - 30) : found.start(1)].rstrip("`\"' ")
-        if found[1] in _SERVICE_NAMES and not before.endswith(("user", "database", "role", "password for")):
+        is_sought = before.endswith(_SOUGHT) and not found[1].startswith(_INTERNAL)
+        if (is_sought or found[1] in _SERVICE_NAMES) and not before.endswith(
+            ("user", "database", "role", "password for")
+        ):
             around = low[found.start(1) : found.end() + 1]
             if ":" in around or "`" in around or any(word in low for word in _NO_SUCH_HOST):
                 return found[1]

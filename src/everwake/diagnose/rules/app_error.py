@@ -3,7 +3,7 @@
 from everwake.diagnose.edges import hints
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
-from everwake.diagnose.rule import Finding, Rule, by_signs, surest
+from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
 
 __all__ = ["RULE", "explain"]
 
@@ -26,6 +26,7 @@ def explain(facts: Facts) -> Finding | None:
     )
     return surest(
         seen,
+        by_edge(facts, "app_error", NEXT, "ask-person"),
         by_signs(facts, (K.SERVER_ERROR,), 0.62, NEXT, "ask-person"),
         by_signs(
             facts,

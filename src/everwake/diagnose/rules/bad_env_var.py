@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import MISSING_PROBLEMS
+from everwake.diagnose.rules._seen import MISSING_PROBLEMS, doctors
 from everwake.model import Evidence, VariableProblem
 
 __all__ = ["RULE", "explain"]
@@ -78,7 +78,7 @@ def _doctor(facts: Facts) -> Finding | None:
         )
         for one in errors[:3]
     )
-    return Finding(sure=0.65, because=because, next=NEXT, remedy="fix-variables")
+    return Finding(sure=doctors(facts, 0.65), because=because, next=NEXT, remedy="fix-variables")
 
 
 def _django(facts: Facts) -> Finding | None:

@@ -87,7 +87,7 @@ RULE = Rule(
         },
         {
             "log": [
-                "Access to fetch at 'https://api.example.com/x' from origin 'https://app.example.com' has been blocked by CORS policy"
+                "Access to fetch at 'https://api.example.com/x' from origin 'https://app.example.com' blocked by CORS policy"
             ]
         },
     ),

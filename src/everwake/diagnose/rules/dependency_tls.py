@@ -3,6 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import doctors
 from everwake.model import Evidence
 
 __all__ = ["RULE", "explain"]
@@ -25,7 +26,7 @@ def explain(facts: Facts) -> Finding | None:
             Evidence(source=f"variables.{one.key}", quote=f"{one.problem}: {one.found}"[:300]) for one in problems[:2]
         )
         doctor = Finding(
-            sure=0.93 if cut else 0.6,
+            sure=0.93 if cut else doctors(facts, 0.6),
             because=because + tuple(sign.cite() for sign in cut[:2]),
             next=f"{problems[0].key}: {problems[0].fix}"[:300],
             remedy="fix-variables",

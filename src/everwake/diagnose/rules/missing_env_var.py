@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import MISSING_PROBLEMS
+from everwake.diagnose.rules._seen import MISSING_PROBLEMS, doctors
 from everwake.model import Evidence, VariableProblem
 
 __all__ = ["RULE", "explain"]
@@ -44,7 +44,7 @@ def _doctor(facts: Facts) -> Finding | None:
         Evidence(source=f"variables.{one.key}", quote=f"{one.problem}: {one.fix}"[:300]) for one in errors[:3]
     )
     return Finding(
-        sure=0.6,
+        sure=doctors(facts, 0.6),
         because=because,
         next=f"Set {', '.join(one.key for one in errors[:4])} and deploy.",
         remedy="fix-variables",

@@ -34,7 +34,10 @@ def _held(facts: Facts) -> Finding | None:
 
 def _came(facts: Facts) -> Finding | None:
     """Later looks tell how it went on: an edge's refusal that turned into an answer was a start."""
-    first, good = facts.look, next((one for one in facts.looks[1:] if one.is_good), None)
+    first, good = (
+        facts.look,
+        next((one for one in facts.looks[1:] if one.is_good and one.source != "http.earlier"), None),
+    )
     if first is None or good is None or first.is_good or first.is_own or first.method != good.method:
         return None
     if first.status not in (404, 429, 502, 503, 504, None) or (first.host and first.host != good.host):
