@@ -560,14 +560,15 @@ class Keeper:
 
     async def _look_at_ourselves(self) -> None:
         """Ends well before a failure is confirmed, so that our own line is known to be down before anybody else is."""
-        probe = None
+        probe, before = None, self._own_line.ours
         try:
             probe = await self._eyes.probe()
         finally:
             self._own_line.probed(probe)
         if self._own_line.ours is None or not self._monitoring:
             return
-        log.warning("vantage.ours", extra={"why": self._own_line.ours})
+        if self._own_line.ours != before:
+            log.warning("vantage.ours", extra={"why": self._own_line.ours})
         for kept in self._kept.values():
             if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
                 self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
