@@ -22,6 +22,7 @@ PURE = (
     "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.vantage", "everwake.watch.incidents",
     "everwake.watch.view", "everwake.watch.words", "everwake.app.explained",
     "everwake.history.packing", "everwake.history.uptime",
+    "everwake.platforms._reading", "everwake.platforms._intentions", "everwake.sim.api.wire", "everwake.sim.api.limits",
     "everwake.diagnose.causes", "everwake.diagnose.facts", "everwake.diagnose.engine",
     "everwake.doctor.variables.dotenv", "everwake.doctor.rules", "everwake.doctor.fix", "everwake.doctor.blueprint",
     "everwake.remedy.plan", "everwake.remedy.guard",

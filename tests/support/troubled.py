@@ -81,7 +81,7 @@ class Troubled:
         body = b"".join(each.get("body", b"") for each in told) if told and trouble.status is None else b""
         status = trouble.status or (told[0]["status"] if told else 200)
         if trouble.changed is not None:
-            body = json.dumps(trouble.changed(json.loads(body))).encode()
+            body = json.dumps(trouble.changed(json.loads(body) if body else None)).encode()
         elif trouble.body is not None:
             body = trouble.body
         elif trouble.status is not None:

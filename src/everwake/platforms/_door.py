@@ -157,7 +157,7 @@ class Door:
         bucket = _bucket(method, request["url"], ids)
         most = tries or self.manners.tries
         for n in range(1, most + 1):
-            wait_s = self._spent.get(bucket, 0.0) - self.clock.monotonic()
+            wait_s = self._spent.get(bucket, -math.inf) - self.clock.monotonic()
             if wait_s > 0:
                 left_s = await self._wait(wait_s, left_s)
             try:
@@ -352,7 +352,12 @@ class Door:
             timeout=httpx.Timeout(self.manners.answer_s, connect=self.manners.connect_s),
             headers={"Accept": "application/json", "User-Agent": "everwake"},
             # A proxy of the surroundings has no business between us and a stand-in on this machine.
-            httpx_args={"auth": Bearer(self), "trust_env": not is_loopback(self.url)},
+            # A connection is let go before a server would: one that is hung up on just then looks like a lost answer.
+            httpx_args={
+                "auth": Bearer(self),
+                "trust_env": not is_loopback(self.url),
+                "limits": httpx.Limits(max_connections=20, keepalive_expiry=2.0),
+            },
             verify_ssl=self.url.startswith("https"),
         )
         return client.get_async_httpx_client()

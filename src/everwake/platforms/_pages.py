@@ -24,11 +24,13 @@ async def pages(
     for _ in range(PAGES):
         if cursor:
             filters["cursor"] = cursor
-        answer = await door.ask(operation, *ids, limit=max(1, min(PAGE, most)), **filters)
+        limit = max(1, min(PAGE, most))
+        answer = await door.ask(operation, *ids, limit=limit, **filters)
         found, following = door.read(_reading.page, answer.data, what)
         for item in found:
             items.setdefault(item.get("id") or item.get("key") or len(items), item)
-        if not found or not following or following == cursor or len(items) >= most:
+        # The last page has cursors too; what tells it is that it is not full.
+        if len(found) < limit or not following or following == cursor or len(items) >= most:
             break
         cursor = following
     return list(items.values())[:most]

@@ -40,6 +40,8 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app,
         log_config=None,
+        # At DEBUG, uvicorn logs the headers of every WebSocket, and one of them is the key.
+        log_level="info",
         access_log=False,
         lifespan="off",
         ws="websockets-sansio",

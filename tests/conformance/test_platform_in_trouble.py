@@ -1,0 +1,559 @@
+"""What the adapter makes of an API that refuses, loses answers, stalls, cuts, answers nonsense, or is not there."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
+from everwake.fleet.schema import Secret
+from everwake.model import PlatformLine
+from everwake.platforms import _intentions
+from everwake.platforms._kind import Access
+from everwake.platforms.render import CALLS_PER_DEPLOY, STEP_GROWTH, STEP_MOST_S, Render
+from everwake.sim.records import DeployStatus
+from tests.conformance.conftest import Scene, quick
+from tests.support import faulty
+from tests.support.hasty_clock import HastyClock
+from tests.support.processes import free_port
+from tests.support.troubled import Trouble
+
+CREATE = r"^POST .*/deploys$"
+
+
+def intend() -> str:
+    return _intentions.intend("test", datetime.now(UTC))
+
+
+def trouble(scene: Scene, asks: str, **how: Any) -> None:
+    scene.api.troubled.ahead.append(Trouble(asks=asks, **how))
+
+
+# --- reads ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"status": 500}, {"status": 502}, {"status": 503}, {"status": 520}, {"cut": True}, {"body": b"<html>"},
+        {"body": b"[" * 90_000},
+        {"first": True, "cut": True}, {"status": 429, "headers": {"retry-after": "0"}},
+    ],
+)  # fmt: skip
+async def test_a_read_is_tried_again_until_it_is_answered(fake: Scene, how: dict[str, Any]) -> None:
+    trouble(fake, "GET", times=3, **how)
+    platform = await fake.adapter()
+    assert len(await platform.services()) == 1
+    assert fake.api.troubled.asked("GET") == 4
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"cut": True}, {"body": b"nonsense"}, {"status": 429}])
+async def test_a_read_that_is_never_answered_is_out_of_reach(fake: Scene, how: dict[str, Any]) -> None:
+    trouble(fake, "GET", times=-1, **how)
+    with pytest.raises(OutOfReach) as away:
+        await (await fake.adapter()).services()
+    assert away.value.hint
+    assert fake.api.troubled.asked("GET") == quick().tries
+
+
+async def test_a_connection_that_says_nothing_is_given_up(fake: Scene) -> None:
+    trouble(fake, "GET", times=-1, hang=True)
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(OutOfReach, match=r"no answer within 0\.2 s"):
+        await (await fake.adapter(manners=quick(answer_s=0.2, tries=3))).services()
+    assert asyncio.get_running_loop().time() - began_s < 5
+
+
+async def test_a_slow_answer_is_waited_for(fake: Scene) -> None:
+    trouble(fake, "GET", late_s=0.3)
+    assert len(await (await fake.adapter()).services()) == 1
+    assert fake.api.troubled.asked("GET") == 1
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(fake: Scene) -> None:
+    trouble(fake, "GET", times=-1, body=b"[" + b" " * 3_000_000 + b"]")
+    with pytest.raises(OutOfReach, match="more than 1 MiB"):
+        await (await fake.adapter(manners=quick(body_limit_bytes=2**20, tries=1))).services()
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"null", b"[1]", b'[{"service": 5}]', b'[{"service": {}}]', b'[{"service": {"id": 5}}]', b'"x"']
+)
+async def test_an_answer_of_another_shape_is_told_as_that(fake: Scene, body: bytes) -> None:
+    trouble(fake, "GET", times=-1, body=body)
+    with pytest.raises(OutOfReach, match="something else than was asked for"):
+        await (await fake.adapter()).services()
+
+
+async def test_a_server_that_always_has_another_page_comes_to_an_end(fake: Scene) -> None:
+    count = iter(range(100_000))
+
+    def another(_: Any) -> Any:
+        return [{"service": {"id": f"srv-{next(count)}", "name": "x"}, "cursor": f"c{next(count)}"} for _ in range(100)]
+
+    trouble(fake, "GET", times=-1, status=200, changed=another)
+    assert len(await (await fake.adapter()).services()) == 5_000
+    fake.api.troubled.ahead.clear()
+    trouble(
+        fake,
+        "GET .*/logs",
+        times=-1,
+        changed=lambda page: {
+            **page,
+            "hasMore": True,
+            "nextStartTime": "2026-01-01T00:00:00Z",
+            "nextEndTime": "2026-01-01T00:00:00Z",
+        },
+    )
+    assert await (await fake.adapter()).logs(fake.id, datetime.now(UTC) - timedelta(hours=1)) == []
+    assert fake.api.troubled.asked("GET .*/logs$") < 5
+
+
+async def test_lines_that_come_twice_or_out_of_order_are_put_right(fake: Scene) -> None:
+    began = datetime.now(UTC)
+    for n in range(5):
+        await fake.say(f"line {n}")
+    trouble(fake, "GET .*/logs", changed=lambda page: {**page, "logs": [*page["logs"][2:], *page["logs"]]})
+    assert [each.text for each in await (await fake.adapter()).logs(fake.id, began)] == [f"line {n}" for n in range(5)]
+
+
+# --- names that came later ----------------------------------------------------------------------------------------------
+
+
+def _renamed(**changes: Any) -> Callable[[Any], Any]:
+    """Every object that has one of these keys has the new value."""
+
+    def change(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: changes.get(key, change(value)) for key, value in node.items()}
+        return [change(each) for each in node] if isinstance(node, list) else node
+
+    return change
+
+
+async def test_a_name_that_is_newer_than_the_package_is_passed_on_or_unknown(fake: Scene) -> None:
+    platform = await fake.adapter()
+    new = _renamed(
+        status="hovering", trigger="ai_agent", type="hologram", suspenders=["user", "the_weather"], plan="galactic",
+        region="moon", autoDeploy="sometimes", runtime="cobol", notifyOnFail="shout",
+    )  # fmt: skip
+    trouble(fake, "GET", times=-1, changed=new)
+    service = await platform.service(fake.id)
+    assert (service.type, service.suspenders, service.plan, service.region) == (
+        "hologram",
+        ("user", "the_weather"),
+        "galactic",
+        "moon",
+    )
+    (deploy,) = await platform.deploys(fake.id)
+    assert (deploy.status, deploy.trigger) == ("unknown", "unknown")
+    assert {each.type for each in await platform.events(fake.id)} == {"hologram"}
+    told = [each async for each in platform.follow(fake.id, deploy.id)]
+    assert [each.status for each in told] == ["unknown"], "a status that nobody knows is not waited for"
+
+
+async def test_what_is_missing_or_new_in_an_answer_harms_nothing(fake: Scene) -> None:
+    bare = [{"service": {"id": fake.id, "name": "chatbot", "hologram": {"deep": [1]}}, "cursor": "x"}]
+    trouble(fake, "GET", times=1, changed=lambda _: bare)
+    (service,) = await (await fake.adapter()).services()
+    assert (service.id, service.url, service.type, service.created_at) == (fake.id, "", "unknown", None)
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+
+async def test_it_waits_as_long_as_it_is_told_to(fake: Scene) -> None:
+    clock = HastyClock()
+    trouble(fake, "GET", times=2, status=429, headers={"retry-after": "20"})
+    assert len(await (await fake.adapter(clock=clock)).services()) == 1
+    assert [round(each) for each in clock.waited] == [20, 20]
+
+
+async def test_it_does_not_wait_for_ever_but_says_how_long_it_would_be(fake: Scene) -> None:
+    clock = HastyClock()
+    trouble(fake, "GET", times=-1, status=429, headers={"retry-after": "3600"})
+    with pytest.raises(OutOfReach, match=r"360[01] s") as away:
+        await (await fake.adapter(clock=clock)).services()
+    assert clock.waited == []
+    assert "rate limit" in (away.value.hint or "")
+
+
+@pytest.mark.parametrize("epoch", [False, True])
+async def test_a_window_that_is_used_up_is_waited_out_before_the_next_call(fake: Scene, epoch: bool) -> None:
+    clock = HastyClock()
+    reset = str(int(clock.now().timestamp()) + 30) if epoch else "30"
+    told = {"ratelimit-remaining": "0", "ratelimit-reset": reset}
+    trouble(fake, "GET", changed=lambda it: it, headers=told)
+    platform = await fake.adapter(clock=clock)
+    await platform.services()
+    assert clock.waited == []
+    await platform.services()
+    assert 27 <= sum(clock.waited) <= 31
+    assert fake.api.troubled.asked("GET") == 2, "no call was wasted on a refusal"
+
+
+async def test_a_refusal_for_being_too_many_is_no_lost_answer(fake: Scene) -> None:
+    before = fake.deploys()
+    trouble(fake, CREATE, times=2, status=429, headers={"retry-after": "0"})
+    await (await fake.adapter()).deploy(fake.id, intention=intend())
+    assert (fake.deploys(), fake.api.troubled.asked(CREATE)) == (before + 1, 3)
+
+
+# --- keys and addresses -------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_refused_names_where_it_came_from(fake: Scene) -> None:
+    fake.key = "some-other-key"
+    platform = await fake.adapter()
+    with pytest.raises(OutOfReach) as refused:
+        await platform.services()
+    assert "RENDER_API_KEY" in refused.value.message
+    assert "RENDER_API_KEY" in (refused.value.hint or "")
+    assert fake.api.troubled.asked("GET") == 1, "it would not be another one the next time"
+    with pytest.raises(OutOfReach, match="refused the key"):
+        await anext(platform.follow_logs(fake.id))
+
+
+async def test_the_key_is_in_no_log_line_no_error_and_no_repr(fake: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("httpx", "httpcore", "websockets", "websockets.client", "everwake"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    told: list[str] = []
+    platform = await fake.adapter(manners=quick(tries=1, settle_s=(0.01,)))
+    echo = json.dumps({"message": f"you sent {fake.key}"}).encode()
+    for how in (
+        {},
+        {"status": 500, "body": echo},
+        {"status": 400, "body": echo},
+        {"cut": True},
+        {"status": 401},
+        {"body": b"x"},
+    ):
+        trouble(fake, ".", **how)
+        for call in (platform.services(), platform.deploy(fake.id, intention=intend()), platform.variables(fake.id)):
+            try:
+                await call
+            except EverwakeError as error:
+                told += [error.message, error.hint or "", repr(error), repr(error.__cause__), repr(error.__context__)]
+    async with aclosing(platform.follow_logs(fake.id)) as lines:  # type: ignore[type-var]
+        waiting = asyncio.ensure_future(anext(lines))
+        await _until(lambda: fake.workspace.waiting)
+        await fake.say("hello")
+        await waiting
+    told += [repr(platform), repr(platform._door), repr(vars(platform)), repr(vars(platform._door)), caplog.text]
+    assert any("***" in each for each in told), "the platform did say it back"
+    assert not [each for each in told if fake.key in each]
+
+
+async def test_no_value_of_a_variable_is_in_an_error_or_a_log_line(
+    fake: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    trouble(fake, "GET .*/env-vars", times=-1, changed=_renamed(value="changed-by-somebody"))
+    platform = await fake.adapter()
+    with pytest.raises(Finding) as other:
+        await platform.set_variables(fake.id, {"PASSWORD": "the-secret-value"})
+    assert "PASSWORD" in other.value.message
+    assert "the-secret-value" not in other.value.message + (other.value.hint or "") + caplog.text
+    assert "changed-by-somebody" not in other.value.message
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\nb", "ké", "a\r\nX-Other: 1"])
+def test_a_key_that_cannot_be_one_is_misuse_and_not_shown(key: str) -> None:
+    with pytest.raises(Misused) as misused:
+        Render(Access(key=Secret(key, "env RENDER_API_KEY")), HastyClock())
+    assert len(key) < 2 or key not in misused.value.message + (misused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.render.com/v1", "ftp://127.0.0.1", "https://user:pass@host/v1", "127.0.0.1:80"]
+)
+def test_the_key_is_not_sent_in_the_open(url: str) -> None:
+    with pytest.raises(Misused, match="in the open"):
+        Render(Access(key=Secret("a-key"), url=url), HastyClock())
+
+
+async def test_the_key_does_not_go_where_a_redirect_points(fake: Scene) -> None:
+    async with faulty.serve(faulty.never_says_anything) as elsewhere:
+        trouble(fake, ".", times=-1, status=301, headers={"location": elsewhere.url})
+        platform = await fake.adapter(manners=quick(tries=1))
+        with pytest.raises(OutOfReach, match="301"):
+            await platform.services()
+        with pytest.raises(OutOfReach, match="301"):
+            await anext(platform.follow_logs(fake.id))
+        assert elsewhere.connections == 0
+
+
+async def test_nobody_there_says_what_to_start() -> None:
+    access = Access(key=Secret("a-key"), url=f"http://127.0.0.1:{free_port()}/v1")
+    async with Render(access, HastyClock(), name="sim", manners=quick(tries=2)) as platform:
+        for call in (
+            platform.services(),
+            anext(platform.follow_logs("srv-1")),
+            platform.deploy("srv-1", intention=intend()),
+        ):
+            with pytest.raises(OutOfReach, match="cannot connect") as away:
+                await call
+            assert "everwake up" in (away.value.hint or "")
+
+
+# --- a deploy whose answer is lost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"status": 500}, {"status": 502}, {"status": 504}, {"cut": True}, {"hang": True}, {"body": b"<html>"}, {"body": b""},
+        {"status": 202, "body": b""}, {"late_s": 0.6},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_deploy_that_was_made_and_not_told_is_found_and_not_made_again(
+    fake: Scene, how: dict[str, Any]
+) -> None:
+    before, words = fake.deploys(), intend()
+    trouble(fake, CREATE, first=True, **how)
+    platform = await fake.adapter(manners=quick(answer_s=0.4))
+    made = await platform.deploy(fake.id, intention=words)
+    after_a_crash = await (await fake.adapter()).deploy(fake.id, intention=words)
+    assert made.id == after_a_crash.id == fake.workspace.deploys(fake.id)[0].id
+    assert (fake.deploys(), fake.api.troubled.asked(CREATE)) == (before + 1, 1)
+
+
+async def test_a_deploy_that_was_refused_with_500_is_asked_for_once_more(fake: Scene) -> None:
+    before = fake.deploys()
+    trouble(fake, CREATE, status=500)
+    await (await fake.adapter()).deploy(fake.id, intention=intend())
+    assert (fake.deploys(), fake.api.troubled.asked(CREATE)) == (before + 1, 2)
+
+
+@pytest.mark.parametrize(("how", "asked"), [({"status": 500}, 2), ({"cut": True, "body": b""}, 1), ({"hang": True}, 1)])
+async def test_a_deploy_that_cannot_be_made_is_told_and_may_be_asked_for_again(
+    fake: Scene, how: dict[str, Any], asked: int
+) -> None:
+    before, words = fake.deploys(), intend()
+    trouble(fake, CREATE, times=2, **how)
+    platform = await fake.adapter(manners=quick(answer_s=0.3))
+    with pytest.raises(OutOfReach) as away:
+        await platform.deploy(fake.id, intention=words)
+    assert "same intention" in (away.value.hint or "")
+    assert (fake.deploys(), fake.api.troubled.asked(CREATE)) == (before, asked)
+    fake.api.troubled.ahead.clear()
+    await platform.deploy(fake.id, intention=words)
+    assert fake.deploys() == before + 1
+
+
+async def test_whoever_dies_between_asking_and_hearing_finds_the_deploy(fake: Scene) -> None:
+    before, words = fake.deploys(), intend()
+    trouble(fake, CREATE, first=True, hang=True)
+    dying = asyncio.create_task((await fake.adapter()).deploy(fake.id, intention=words))
+    await _until(lambda: fake.deploys() > before)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    made = await (await fake.adapter()).deploy(fake.id, intention=words)
+    assert (fake.deploys(), made.id) == (before + 1, fake.workspace.deploys(fake.id)[0].id)
+
+
+async def test_clocks_that_differ_make_no_second_deploy(fake: Scene) -> None:
+    class Wrong(HastyClock):
+        def __init__(self, off_s: float) -> None:
+            super().__init__()
+            self.off_s = off_s
+
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=self.off_s)
+
+    for off_s in (-86_400.0, 3.0, 86_400.0):
+        clock, before = Wrong(off_s), fake.deploys()
+        words = _intentions.intend("test", clock.now())
+        await (await fake.adapter(clock=clock)).deploy(fake.id, intention=words)
+        await (await fake.adapter(clock=clock)).deploy(fake.id, intention=words)
+        assert fake.deploys() == before + 1, off_s
+        await asyncio.sleep(2.1)  # a Date header has whole seconds, and uvicorn's is up to one old
+
+
+@pytest.mark.parametrize("verb", ["suspend", "resume"])
+async def test_a_write_whose_effect_can_be_seen_is_looked_at(fake: Scene, verb: str) -> None:
+    platform = await fake.adapter()
+    if verb == "resume":
+        await platform.suspend(fake.id)
+    trouble(fake, f"POST .*/{verb}$", first=True, cut=True)
+    await getattr(platform, verb)(fake.id)
+    assert fake.api.troubled.asked(f"POST .*/{verb}$") == 1
+    trouble(fake, f"POST .*/{'resume' if verb == 'suspend' else 'suspend'}$", status=500)
+    with pytest.raises(OutOfReach, match="was not done"):
+        await getattr(platform, "resume" if verb == "suspend" else "suspend")(fake.id)
+
+
+async def test_a_restart_is_not_repeated_when_its_answer_is_lost(fake: Scene) -> None:
+    trouble(fake, "POST .*/restart$", first=True, cut=True)
+    with pytest.raises(OutOfReach, match="not known"):
+        await (await fake.adapter()).restart(fake.id)
+    assert len([each for each in fake.workspace.events(fake.id) if each.type == "server_restarted"]) == 1
+
+
+async def test_a_variable_whose_answer_is_lost_is_written_again(fake: Scene) -> None:
+    trouble(fake, "PUT", times=2, first=True, cut=True)
+    trouble(fake, "DELETE", times=1, first=True, cut=True)
+    platform = await fake.adapter()
+    await platform.set_variables(fake.id, {"A": "1"})
+    await platform.set_variables(fake.id, {"A": None})
+    assert "A" not in fake.workspace.env(fake.id)
+
+
+# --- following a deploy -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("takes_s", [0.0, 1.0, 30.0, 200.0, 900.0, 1_500.0])
+async def test_a_deploy_is_followed_in_thirty_calls_and_its_end_seen_within_a_step(fake: Scene, takes_s: float) -> None:
+    clock = HastyClock(haste=10_000)
+    fake.workspace.clock, fake.workspace.step_s = clock, takes_s / 3
+    platform = await fake.adapter(clock=clock)
+    made = await platform.deploy(fake.id, intention=intend())
+    calls, began_s = platform.calls, clock.monotonic()
+    told = [each async for each in platform.follow(fake.id, made.id)]
+    took_s = clock.monotonic() - began_s
+    assert told[-1].status == "live"
+    assert platform.calls - calls <= CALLS_PER_DEPLOY
+    assert took_s - takes_s <= min(1.0 + STEP_GROWTH * took_s, STEP_MOST_S + 15)
+
+
+async def test_a_failed_deploy_is_followed_to_its_failure(fake: Scene) -> None:
+    fake.workspace.fails = DeployStatus.PRE_DEPLOY_FAILED
+    platform = await fake.adapter()
+    made = await platform.deploy(fake.id, intention=intend())
+    told = [each async for each in platform.follow(fake.id, made.id)]
+    assert (told[-1].status, told[-1].has_failed) == ("pre_deploy_failed", True)
+
+
+async def test_a_deploy_that_never_ends_is_given_up_after_thirty_calls(fake: Scene) -> None:
+    fake.workspace.step_s = 1e9
+    platform = await fake.adapter(clock=HastyClock(haste=100_000))
+    made = await platform.deploy(fake.id, intention=intend())
+    calls = platform.calls
+    with pytest.raises(OutOfReach, match="still runs"):
+        async for _ in platform.follow(fake.id, made.id):
+            pass
+    assert platform.calls - calls == CALLS_PER_DEPLOY
+
+
+async def test_trouble_while_following_is_sat_out_within_the_same_calls(fake: Scene) -> None:
+    platform = await fake.adapter(clock=HastyClock())
+    made = await platform.deploy(fake.id, intention=intend())
+    calls = platform.calls
+    trouble(fake, "GET .*/deploys/", times=4, status=503)
+    told = [each async for each in platform.follow(fake.id, made.id)]
+    assert (told[-1].status, platform.calls - calls) == ("live", 5)
+    trouble(fake, "GET .*/deploys/", times=-1, cut=True)
+    with pytest.raises(OutOfReach):
+        async for _ in platform.follow(fake.id, made.id):
+            pass
+
+
+async def test_a_line_of_the_platforms_own_brings_the_next_look_forward(fake: Scene) -> None:
+    platform = await fake.adapter()
+    fake.workspace.step_s = 1e9
+    made = await platform.deploy(fake.id, intention=intend())
+    seen: list[str] = []
+
+    async def follow_logs() -> None:
+        async for each in platform.follow_logs(fake.id):
+            seen.append(each.text)
+
+    reading = asyncio.create_task(follow_logs())
+    try:
+        await _until(lambda: fake.workspace.waiting)
+        following = aiter(platform.follow(fake.id, made.id))
+        assert (await anext(following)).status == "created"
+        ending = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(1.0)  # looks at 0.5 s and then at about 1.2 s
+        looks = fake.api.troubled.asked("GET .*/deploys/dep")
+        fake.workspace.step_s = 0.0
+        await fake.say("==> Your service is live")
+        ended = await asyncio.wait_for(ending, 0.15)
+        assert (ended.status, seen[-1]) == ("live", "==> Your service is live")
+        assert fake.api.troubled.asked("GET .*/deploys/dep") == looks + 1
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+# --- following logs -----------------------------------------------------------------------------------------------------
+
+
+async def test_lines_said_while_the_line_was_down_are_not_missed(fake: Scene) -> None:
+    platform = await fake.adapter(clock=HastyClock(haste=10))
+    seen: list[PlatformLine] = []
+
+    async def follow() -> None:
+        async for each in platform.follow_logs(fake.id):
+            seen.append(each)
+
+    reading = asyncio.create_task(follow())
+    try:
+        await _until(lambda: fake.workspace.waiting)
+        await fake.say("before")
+        await _until(lambda: len(seen) == 1)
+        # Refused for a while; what is said meanwhile is fetched.
+        trouble(fake, "^WS", times=2, status=503)
+        _, queue = fake.workspace.waiting[0]
+        queue.put_nowait(None)  # not a line: the subscription breaks
+        await _until(lambda: not fake.workspace.waiting)
+        await fake.say("meanwhile")
+        await _until(lambda: fake.workspace.waiting)
+        await fake.say("after")
+        await _until(lambda: len(seen) == 3)
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    assert [each.text for each in seen] == ["before", "meanwhile", "after"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 426])
+async def test_without_a_websocket_lines_come_by_asking(fake: Scene, status: int) -> None:
+    trouble(fake, "^WS", times=-1, status=status)
+    platform = await fake.adapter(clock=HastyClock(haste=50))
+    lines = aiter(platform.follow_logs(fake.id))
+    first = asyncio.ensure_future(anext(lines))
+    await _until(lambda: fake.api.troubled.asked("^WS"))
+    for n in range(3):
+        await fake.say(f"line {n}")
+    async with asyncio.timeout(10):
+        seen = [await first, await anext(lines), await anext(lines)]
+    await lines.aclose()  # type: ignore[attr-defined]
+    assert [each.text for each in seen] == ["line 0", "line 1", "line 2"]
+
+
+async def test_a_frame_that_is_no_line_is_passed_over(fake: Scene) -> None:
+    platform = await fake.adapter()
+    reading = asyncio.ensure_future(anext(platform.follow_logs(fake.id)))
+    await _until(lambda: fake.workspace.waiting)
+    _, queue = fake.workspace.waiting[0]
+    queue.put_nowait(_NoLine())
+    await fake.say("a line")
+    assert (await asyncio.wait_for(reading, 10)).text == "a line"
+
+
+class _NoLine:
+    """What the API would write as an entry without an id."""
+
+    service_id = type = level = instance = text = ""
+    id = ""
+    at = datetime.now(UTC)
+
+
+async def _until(claim: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not claim():
+            await asyncio.sleep(0.01)
+
+
+def test_the_pattern_for_a_created_deploy_fits_only_that() -> None:
+    assert re.search(CREATE, "POST /v1/services/srv-1/deploys")
+    assert not re.search(CREATE, "POST /v1/services/srv-1/deploys/dep-1/cancel")
