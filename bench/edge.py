@@ -360,9 +360,8 @@ async def measure(*, quick: bool) -> None:
                 costs[name].append(kb)
                 costs["app"].append(app_kb)
     print(f"\n{WEBSOCKETS:,} WebSockets that have carried a message each; KB a line, median of 3 (min-max)")
-    print(
-        f"edge {spread(costs['edge'], 1)}, at most 60 are wanted   pump {spread(costs['pump'], 1)}   the app itself {spread(costs['app'], 1)}"
-    )
+    print(f"edge {spread(costs['edge'], 1)}, at most 60 are wanted")
+    print(f"pump {spread(costs['pump'], 1)}   the app itself {spread(costs['app'], 1)}")
     print(f"edge / pump {statistics.median(costs['edge']) / statistics.median(costs['pump']):.2f}x")
 
 

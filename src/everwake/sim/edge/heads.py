@@ -21,6 +21,11 @@ AUTHORITY = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 LENGTH = re.compile(rb"[0-9]{1,18}")
 
 Lines = tuple[tuple[bytes, bytes], ...]
+Values = dict[bytes, list[bytes]]
+
+READ = frozenset((
+    b"accept", b"connection", b"content-length", b"host", b"te", b"transfer-encoding", b"upgrade", b"x-forwarded-for",
+))  # fmt: skip
 
 # Of one hop only, besides whatever `Connection` names.
 HOP = frozenset(
@@ -63,19 +68,21 @@ def _split(raw: bytes) -> tuple[bytes, Lines]:
     return first, tuple((line[: line.find(b":")].lower(), line) for line in lines)
 
 
-def _values(lines: Lines, name: bytes) -> list[bytes]:
-    skip = len(name) + 1
-    return [line[skip:].strip(b" \t") for each, line in lines if each == name]
+def _found(lines: Lines) -> Values:
+    """The values of the headers that say something to us, in their order."""
+    found: Values = {}
+    for name, line in lines:
+        if name in READ:
+            found.setdefault(name, []).append(line[len(name) + 1 :].strip(b" \t"))
+    return found
 
 
-def _tokens(lines: Lines, name: bytes) -> frozenset[bytes]:
+def _tokens(found: Values, name: bytes) -> frozenset[bytes]:
     """The comma-separated values of a header, in lower case."""
-    values = _values(lines, name)
-    return (
-        frozenset(part.strip(b" \t") for value in values for part in value.lower().split(b","))
-        if values
-        else frozenset()
-    )
+    values = found.get(name)
+    if values is None:
+        return frozenset()
+    return frozenset(part.strip(b" \t") for value in values for part in value.lower().split(b","))
 
 
 def _kept(lines: Lines, hop: frozenset[bytes], ours: frozenset[bytes]) -> list[bytes]:
@@ -104,18 +111,19 @@ class RequestHead:
     wants_html: bool
     first: bytes
     lines: Lines
+    found: Values
     hop: frozenset[bytes]
 
     def towards_app(self, *, peer: str, request_id: str) -> bytes:
         """The head as the instance gets it. peer: the client's address.   request_id: value of `rndr-id`."""
         lines = [self.first, *_kept(self.lines, self.hop, SAID_BY_THE_EDGE | {b"te"})]
-        if b"trailers" in _tokens(self.lines, b"te"):
+        if b"trailers" in _tokens(self.found, b"te"):
             lines.append(b"TE: trailers")
         if self.is_websocket:
             lines += (b"Connection: Upgrade", b"Upgrade: websocket")
-        came_through = b", ".join([*_values(self.lines, b"x-forwarded-for"), peer.encode("ascii")])
+        came_through = b", ".join([*self.found.get(b"x-forwarded-for", ()), peer.encode("ascii")])
         lines += (b"X-Forwarded-For: " + came_through, b"X-Forwarded-Proto: http")
-        lines += [b"X-Forwarded-Host: " + host for host in _values(self.lines, b"host")]
+        lines += [b"X-Forwarded-Host: " + host for host in self.found.get(b"host", ())]
         lines += (b"Rndr-Id: " + request_id.encode("ascii"), b"", b"")
         return b"\r\n".join(lines)
 
@@ -136,24 +144,25 @@ def parse_request(raw: bytes) -> RequestHead:
     method, target, minor = asked[1], asked[2], int(asked[3])
     if method == b"CONNECT":
         raise Malformed("this is no forward proxy", 405)
-    hosts = _values(lines, b"host")
+    found = _found(lines)
+    hosts = found.get(b"host", [])
     if len(hosts) > 1 or (minor and not hosts) or not all(HOST.fullmatch(host) for host in hosts):
         raise Malformed("a request has one Host, a name or an address with or without a port")
-    hop = _tokens(lines, b"connection")
-    body = _request_body(lines, minor)
-    is_websocket = method == b"GET" and minor == 1 and b"upgrade" in hop and b"websocket" in _tokens(lines, b"upgrade")
+    hop = _tokens(found, b"connection")
+    body = _request_body(found, minor)
+    is_websocket = method == b"GET" and minor == 1 and b"upgrade" in hop and b"websocket" in _tokens(found, b"upgrade")
     if is_websocket and not body.is_done:
         raise Malformed("a request for a WebSocket has no body")
     absolute = AUTHORITY.match(target)  # RFC 9112 section 3.2.2: it goes before Host
     return RequestHead(
         method=method, minor=minor, host=_name(absolute[1] if absolute else b"".join(hosts)), body=body,
         keeps=b"close" not in hop and (minor == 1 or b"keep-alive" in hop), is_websocket=is_websocket,
-        wants_html=_prefers_html(b",".join(_values(lines, b"accept"))), first=first, lines=lines, hop=hop,
+        wants_html=_prefers_html(b",".join(found.get(b"accept", ()))), first=first, lines=lines, found=found, hop=hop,
     )  # fmt: skip
 
 
-def _request_body(lines: Lines, minor: int) -> Framing:
-    codings, lengths = _values(lines, b"transfer-encoding"), _values(lines, b"content-length")
+def _request_body(found: Values, minor: int) -> Framing:
+    codings, lengths = found.get(b"transfer-encoding"), found.get(b"content-length")
     if codings:
         if lengths or minor == 0:
             raise Malformed("Transfer-Encoding beside Content-Length, or in HTTP/1.0, is what smugglers send")
@@ -210,6 +219,7 @@ class AnswerHead:
     ends_with_connection: bool
     reason: bytes
     lines: Lines
+    found: Values
     raw: bytes
 
     @property
@@ -219,7 +229,7 @@ class AnswerHead:
 
     def towards_client(self, to: RequestHead, *, keeps: bool, request_id: str) -> bytes:
         """The head as the client gets it. keeps: the connection goes on after the answer."""
-        hop = _tokens(self.lines, b"connection")
+        hop = _tokens(self.found, b"connection")
         lines = [b"HTTP/1.1 %d %b" % (self.status, self.reason)]
         lines += _kept(
             self.lines, hop, ADDED_TO_ANSWERS | {b"transfer-encoding"} if self._unwraps(to) else ADDED_TO_ANSWERS
@@ -245,20 +255,26 @@ def parse_answer(raw: bytes, to: RequestHead) -> AnswerHead:
     if said is None:
         raise Malformed("the first line is not HTTP/1.1 status reason")
     _checked(raw, httptools.HttpResponseParser)
-    status = int(said[1])
-    if status == 101 and not (to.is_websocket and b"websocket" in _tokens(lines, b"upgrade")):
+    status, found = int(said[1]), _found(lines)
+    if status == 101 and not (to.is_websocket and b"websocket" in _tokens(found, b"upgrade")):
         raise Malformed("it switches to a protocol that nobody asked for")
-    body = _answer_body(lines, status, to)
+    body = _answer_body(found, status, to)
     ends_with_connection = isinstance(body, UntilClose) or (to.minor == 0 and isinstance(body, Chunked))
     return AnswerHead(
-        status=status, body=body, ends_with_connection=ends_with_connection, reason=said[2] or b"", lines=lines, raw=raw
+        status=status,
+        body=body,
+        ends_with_connection=ends_with_connection,
+        reason=said[2] or b"",
+        lines=lines,
+        found=found,
+        raw=raw,
     )
 
 
-def _answer_body(lines: Lines, status: int, to: RequestHead) -> Framing:
+def _answer_body(found: Values, status: int, to: RequestHead) -> Framing:
     if to.method == b"HEAD" or status < 200 or status in (204, 304):
         return NoBody()
-    codings, lengths = _values(lines, b"transfer-encoding"), _values(lines, b"content-length")
+    codings, lengths = found.get(b"transfer-encoding"), found.get(b"content-length")
     if codings:
         is_chunked = b",".join(codings).lower().rpartition(b",")[2].strip(b" \t") == b"chunked"
         return Chunked(unwraps=to.minor == 0) if is_chunked else UntilClose()
