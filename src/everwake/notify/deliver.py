@@ -48,8 +48,10 @@ def per_channel(notices: Iterable[Notice], channels: Sequence[Channel]) -> tuple
 
 @dataclass(slots=True)
 class _Rest:
+    """A channel that is left alone: counted in monotonic seconds, for the wall clock may be put back."""
+
     failures: int
-    until: datetime
+    until_s: float
 
 
 class Deliverer:
@@ -122,9 +124,11 @@ class Deliverer:
                 await self._mark(notice.key, "given up: its channel is no longer in the fleet file")
                 continue
             rest = self._resting.get(channel_id)
-            if rest is not None and rest.until > self._clock.now():
+            left_s = 0.0 if rest is None else rest.until_s - self._clock.monotonic()
+            if left_s > 0:
                 # Behind one that has to wait: an end must not overtake its beginning.
-                await self._outbox.failed(notice.key, "behind an earlier message", rest.until)
+                again_at = self._clock.now() + timedelta(seconds=left_s)
+                await self._outbox.failed(notice.key, "behind an earlier message", again_at)
                 continue
             if self._clock.monotonic() - began_s > LEASE_S - SEND_S:
                 # Not enough of the lease is left to send it: somebody else might be given it meanwhile.
@@ -162,13 +166,13 @@ class Deliverer:
     async def _did_not_send(self, channel: Channel, notice: Notice, why: str) -> None:
         rest = self._resting.get(channel.id)
         failures, now = (rest.failures if rest else 0) + 1, self._clock.now()
-        until = now + timedelta(seconds=compose.wait_s(failures, self._dice()))
-        self._resting[channel.id] = _Rest(failures, until)
+        wait_s = compose.wait_s(failures, self._dice())
+        self._resting[channel.id] = _Rest(failures, self._clock.monotonic() + wait_s)
         is_over = (now - notice.at).total_seconds() > compose.GIVE_UP_AFTER_S
         if is_over:
             await self._mark(notice.key, f"given up after a day: {why}")
         else:
-            await self._outbox.failed(notice.key, why, until)
+            await self._outbox.failed(notice.key, why, now + timedelta(seconds=wait_s))
         if failures == 1 or is_over:
             end = "given up after a day" if is_over else "it is tried again"
             self._told(f"A message could not be sent to {channel.name}: {why}; {end}", True)

@@ -26,10 +26,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class Clock(SystemClock):
     """The machine's, put forward by hand: leases and pauses end when the test says so."""
 
-    ahead_s = 0.0
+    ahead_s = jump_s = 0.0
 
     def now(self):  # type: ignore[no-untyped-def]
-        return super().now() + timedelta(seconds=self.ahead_s)
+        return super().now() + timedelta(seconds=self.ahead_s + self.jump_s)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
 
 
 class Scene:
@@ -103,6 +106,27 @@ async def test_a_channel_that_refuses_is_tried_again_and_the_other_is_not_told_t
             await scene.deliverer.deliver()
         assert well.titles == ill.titles == ["a is down", "a is up again"]
         assert scene.told[1:] == ["Messages get through to channel 2 (env URL2) again"]
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+async def test_a_clock_that_jumps_neither_holds_a_message_back_nor_sends_it_twice(
+    tmp_path: Path, jump_s: float
+) -> None:
+    with receiver() as there:
+        there.status = 503
+        async with outbox_in(tmp_path, there.url) as scene:
+            scene.happens("a")
+            await scene.deliverer.deliver()
+            there.status = 200
+            scene.clock.jump_s, scene.clock.ahead_s = jump_s, 6.0
+            while await scene.deliverer.deliver():
+                pass
+            assert there.titles == ["a is down"]
+            scene.happens("b")
+            scene.clock.jump_s *= 2
+            while await scene.deliverer.deliver():
+                pass
+        assert there.titles == ["a is down", "b is down"]
 
 
 async def test_a_crash_between_claim_and_send_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import (
     Beat,
@@ -216,20 +218,43 @@ async def test_ping_now_works_while_stopped_and_changes_no_state() -> None:
         assert scene.states["a"] is State.PAUSED
 
 
-async def test_when_our_own_line_is_down_nobody_is_and_no_alert_goes_out() -> None:
+@pytest.mark.parametrize(
+    ("kind", "phase", "probe", "said"),
+    [
+        (FailureKind.NO_ROUTE, Phase.CONNECT, Probe(resolves=False, has_route=False), "this machine has no route out"),
+        (FailureKind.DNS_FAILED, Phase.DNS, Probe(resolves=False), "this machine cannot look up names"),
+        (FailureKind.TIMEOUT, Phase.CONNECT, Probe(resolves=False), "this machine cannot look up names"),
+    ],
+)
+async def test_when_our_own_line_is_down_nobody_is_and_no_alert_goes_out(
+    kind: FailureKind, phase: Phase, probe: Probe, said: str
+) -> None:
     names = [f"s{n}" for n in range(8)]
     async with running(fleet(*names, every_s=60.0)) as scene:
         await scene.passes(5)
-        scene.eyes.failures = dict.fromkeys(names, Failure(kind=FailureKind.NO_ROUTE, phase=Phase.CONNECT))
-        scene.eyes.own_line = Probe(resolves=False, has_route=False)
+        scene.eyes.failures = dict.fromkeys(names, Failure(kind=kind, phase=phase))
+        scene.eyes.own_line = probe
         await scene.passes(300)
         assert set(scene.states.values()) == {State.UNKNOWN}
-        assert scene.memory.notices == []
-        assert scene.keeper.snapshot().trouble == ("this machine has no route out",)
+        assert (scene.memory.notices, scene.keeper.open_incidents) == ([], ())
+        assert scene.keeper.snapshot().trouble == (said,)
         scene.eyes.failures, scene.eyes.own_line = {}, Probe(resolves=True, has_route=True)
-        await scene.passes(120)
+        await scene.passes(31)
         assert set(scene.states.values()) == {State.UP}
         assert scene.keeper.snapshot().trouble == ()
+        assert (scene.memory.notices, scene.keeper.open_incidents) == ([], ())
+        assert State.DOWN not in {move.new for move in scene.memory.moves}
+
+
+async def test_a_line_that_is_cut_right_after_somebody_answered_is_found_out_in_time() -> None:
+    async with running(fleet("a", "b", every_s=3600.0)) as scene:
+        await scene.passes(2)
+        scene.keeper.check_now("b")
+        await scene.passes(0.5)
+        scene.eyes.failures, scene.eyes.own_line = dict.fromkeys("ab", REFUSED), Probe(has_route=False)
+        scene.keeper.check_now("a")
+        await scene.passes(10)
+        assert scene.states["a"] is State.UNKNOWN
         assert scene.memory.notices == []
 
 

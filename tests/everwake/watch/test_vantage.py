@@ -1,8 +1,14 @@
 """Is it them, or is it us?"""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from everwake.watch.vantage import Glance, Probe, Suspicion, judge, suspect
+from everwake.model import Failure, FailureKind, Observation, Phase
+from everwake.watch.vantage import Glance, OwnLine, Probe, Suspicion, judge, suspect
+
+CUT_OFF = Probe(resolves=False, has_route=False)
+NO_ROUTE = Failure(kind=FailureKind.NO_ROUTE, phase=Phase.CONNECT)
 
 
 def lost(host: str, at_s: float = 100.0) -> Glance:
@@ -34,6 +40,7 @@ def test_any_answer_in_the_same_moment_proves_our_line() -> None:
 
 def test_an_answer_from_before_the_failures_proves_nothing() -> None:
     assert suspect([answer("d", 92.0), lost("a"), lost("b"), lost("c")], 101.0) is Suspicion.MAYBE_US
+    assert suspect([answer("d", 98.0), lost("a")], 101.0) is Suspicion.MAYBE_US
 
 
 def test_old_failures_are_not_this_moment() -> None:
@@ -56,3 +63,55 @@ def test_what_is_wrong_with_us_is_said_in_words(probe: Probe, said: str) -> None
 def test_a_sound_line_clears_us() -> None:
     assert judge(Probe(resolves=True, has_route=True)) is None
     assert judge(Probe()) is None
+
+
+def look(status: int | None = None, failure: Failure | None = NO_ROUTE) -> Observation:
+    return Observation(
+        service="a", check="http", at=datetime(2026, 1, 1, tzinfo=UTC), took_s=0.1, status=status, failure=failure
+    )
+
+
+def cut_off() -> OwnLine:
+    line = OwnLine()
+    assert line.saw(look(), "a.example", 100.0), "one failure is enough to ask"
+    line.probed(CUT_OFF)
+    assert line.excuses(look())
+    return line
+
+
+@pytest.mark.parametrize("status", [200, 404, 429, 500, 503])
+def test_any_http_answer_proves_our_line_whatever_it_says(status: int) -> None:
+    line = cut_off()
+    answer_ = look(status, None if status == 200 else Failure(kind=FailureKind.STATUS, phase=Phase.EXPECT))
+    assert not line.excuses(answer_)
+    assert not line.saw(answer_, "b.example", 101.0)
+    assert line.ours is None
+    assert not line.saw(look(), "a.example", 101.5), "it is them: nobody has to ask"
+    assert not line.excuses(look())
+
+
+def test_an_answer_from_this_machine_or_one_that_broke_off_proves_nothing() -> None:
+    line = cut_off()
+    line.saw(look(200, None), "127.0.0.1", 101.0)
+    line.saw(look(200, Failure(kind=FailureKind.TIMEOUT, phase=Phase.TRANSFER)), "b.example", 101.0)
+    assert line.ours is not None
+
+
+def test_a_sound_probe_clears_us_and_one_that_could_not_be_made_changes_nothing() -> None:
+    line = cut_off()
+    assert line.saw(look(), "a.example", 102.0)
+    line.probed(None)
+    assert line.ours is not None
+    assert line.saw(look(), "a.example", 104.0)
+    line.probed(Probe(resolves=True, has_route=True))
+    assert line.ours is None
+
+
+def test_we_are_looked_at_once_at_a_time_and_once_a_second_at_most() -> None:
+    line = OwnLine()
+    assert line.saw(look(), "a.example", 100.0)
+    assert not line.saw(look(), "b.example", 102.0), "one is under way"
+    line.probed(Probe(resolves=True, has_route=True))
+    assert line.saw(look(), "a.example", 102.0)
+    line.probed(Probe(resolves=True, has_route=True))
+    assert not line.saw(look(), "a.example", 102.5)
