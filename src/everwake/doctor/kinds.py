@@ -89,6 +89,7 @@ _EXACT = {
 def words_of(name: str) -> tuple[str, ...]:
     """`NEXT_PUBLIC_apiUrl` -> NEXT, PUBLIC, API, URL."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name[:200]) if not name.isupper() else name[:200]
+    spaced = re.sub(r"^(PG|MYSQL|REDIS|MONGO)(?=(?:HOST|USER|PORT|PASSWORD|DATABASE)$)", r"\1_", spaced)
     return tuple(word for word in re.split(r"[^A-Za-z0-9]+", spaced.upper()) if word)
 
 

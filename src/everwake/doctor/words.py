@@ -59,7 +59,7 @@ def is_placeholder(value: str) -> bool:
         return False
     return (
         bool(_INSTRUCTING & set(parts))
-        or all(_is_filler(part) for part in parts)
+        or (all(_is_filler(part) for part in parts) and len(text) >= 6)
         or ("my" in parts[:1]
         and len(parts) > 1)
     )

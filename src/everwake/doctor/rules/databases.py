@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 from everwake.doctor.case import Case, Edit, Example, Hit, Rule, Variable
 from everwake.doctor.hosts import compose_name
-from everwake.doctor.kinds import Kind, words_of
+from everwake.doctor.kinds import URLS, Kind, words_of
 from everwake.doctor.urls import Url
 
 __all__ = ["RULE"]
@@ -95,7 +95,7 @@ def _has_only_default(host: str) -> bool:
 
 def _path(variable: Variable, url: Url) -> Iterator[Hit]:
     bare = not url.path.strip("/")
-    if url.scheme.split("+")[0] in _DATABASES and bare and "dbname" not in url.parameters and url.host:
+    if url.scheme.split("+")[0] in _DATABASES and variable.kind in URLS and bare and "dbname" not in url.parameters and url.host:
         yield Hit(
             problem="missing_path",
             fix="append the name of the database: /name",

@@ -13,6 +13,11 @@ __all__ = ["RULE"]
 _CHOOSE_PORT = {"heroku": "Heroku", "cloud_run": "Cloud Run", "app_engine": "App Engine"}
 _RESERVED = {"render": (18012, 18013, 19099)}
 _FIXED = {"huggingface": 7860}
+# Families whose host is a bare name everywhere.
+_BARE = frozenset({
+    "DB", "DATABASE", "POSTGRES", "PG", "MYSQL", "MARIADB", "MONGO", "REDIS", "VALKEY", "SMTP", "MAIL", "EMAIL", "IMAP", "FTP", "RABBITMQ",
+    "HOSTS", "COOKIE", "AUTH0", "SHOPIFY", "MEMCACHED", "SQL", "LDAP", "SSH", "MQTT",
+})  # fmt: skip
 _ARGUMENTS = re.compile(r"(?:--bind|-b|--host|--address|--listen)[= ](127\.0\.0\.1|localhost|\[?::1\]?)(?=[:\s\"']|$)")
 
 
@@ -20,7 +25,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """Addresses to listen on, hosts that are URLs, ports."""
     if variable.kind is Kind.BIND:
         yield from _bind(variable, case)
-    elif variable.kind in (Kind.HOST, Kind.HOSTS, Kind.ROUTE):
+    elif variable.kind is Kind.ROUTE or (variable.kind in (Kind.HOST, Kind.HOSTS) and _wants_a_name(variable.key, case)):
         yield from _field(variable)
     elif variable.kind is Kind.PORT:
         yield from _port(variable, case)
@@ -34,6 +39,12 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
                 end=found.end(1),
                 edits=((found.start(1), found.end(1), "0.0.0.0"),),
             )
+
+
+def _wants_a_name(key: str, case: Case) -> bool:
+    """Whether a bare name belongs there; OLLAMA_HOST, DOCKER_HOST and POSTHOG_HOST take URLs."""
+    words = set(words_of(key))
+    return bool(words & _BARE) or any(words_of(other) == (*words_of(key)[:-1], "PORT") for other in case.values)
 
 
 def _bind(variable: Variable, case: Case) -> Iterator[Hit]:

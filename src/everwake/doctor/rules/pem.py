@@ -8,7 +8,7 @@ from everwake.doctor.case import Case, Example, Hit, Rule, Variable
 __all__ = ["RULE"]
 
 _HEAD = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
-_UNDOES = re.compile(r"replace|unescape|decode|json|dotenv|literal|gsub|printf|echo -e", re.IGNORECASE)
+_UNDOES = re.compile(r"replace|unescape|decode|json|literal|gsub|printf|echo -e", re.IGNORECASE)
 
 
 def look(variable: Variable, case: Case) -> Iterator[Hit]:
@@ -80,14 +80,8 @@ def _escaped(variable: Variable, value: str, case: Case) -> Iterator[Hit]:
     if variable.declared is not None and variable.declared.ends_escaped:
         return
     reader = case.context.reader
-    if reader and (_UNDOES.search(reader)) and not re.search(r"verbatim|as is|unchanged", reader, re.IGNORECASE):
-        if (
-            variable.entry is None
-            or variable.entry.quote != '"'
-            or case.document is None
-            or case.document.dialect.escapes == "none"
-        ):
-            return
+    if _UNDOES.search(reader) and not re.search(r"verbatim|as is|unchanged", reader, re.IGNORECASE):
+        return
     edits = tuple((found.start(), found.end(), "\n") for found in re.finditer(r"(?:\\r)?\\n", value))
     at = value.index("\\n")
     known = re.search(r"verbatim|as is|environ|docker|unchanged|raw", reader, re.IGNORECASE)

@@ -167,7 +167,7 @@ def _template(variable: Variable, case: Case) -> Hit | None:
         )
     if kind in _KEYS:
         hit = is_placeholder(value) or re.fullmatch(
-            r"\.{2,}|-+|\?+|none|null|empty|test|dummy|fake|key|token|secret|api[_-]?key", value.strip(), re.IGNORECASE
+            r"\.{2,}|-+|\?+|none|null|empty|test|dummy|key|token|secret|api[_-]?key", value.strip(), re.IGNORECASE
         )
         if hit and _KEYLESS.search(value) and any("BASE" in words_of(name) for name in case.values):
             return None

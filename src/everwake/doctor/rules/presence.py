@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Example, Hit, Rule
-from everwake.doctor.kinds import URLS, Kind, kind_of_name, words_of
-from everwake.doctor.words import distance
+from everwake.doctor.kinds import URLS, Kind, kind_of_name, kind_of_type, words_of
+from everwake.doctor.words import distance, nearest
 
 __all__ = ["RULE"]
 
@@ -57,7 +57,7 @@ def look_at_all(case: Case) -> Iterator[Hit]:
                 fix="set it, or remove the variable",
                 at=None,
                 found="nothing",
-                is_error=key in expected or kind_of_name(key) in _NEEDED_WHERE_NAMED,
+                is_error=key in expected or bool(case.context.type) or kind_of_name(key) in _NEEDED_WHERE_NAMED,
             )
     for key in spare:
         meant = _slip(key, case) if key not in told else None
@@ -75,6 +75,8 @@ def look_at_all(case: Case) -> Iterator[Hit]:
 def _hurts(key: str, case: Case) -> bool:
     if key in case.context.declared:
         return False
+    if case.context.type and len(case.values) == 1:
+        return kind_of_type(case.context.type) not in (None, Kind.SECRET) and "none" not in case.context.type.lower()
     kind = kind_of_name(key)
     if kind in _NEEDED_WHERE_NAMED or (kind is Kind.SECRET and case.is_production):
         return not case.is_development
@@ -121,9 +123,13 @@ def _meaning(name: str) -> set[str]:
     return {meant for word in words_of(name) if (meant := _SAME.get(word, word))}
 
 
+_SAY_LITTLE = frozenset({"URL", "KEY", "HOST", "PORT", "USER", "PASSWORD", "NAME", "ID"})
+
+
 def _likeness(other: str, key: str, case: Case) -> int:
     """0: nothing alike; 1: of one kind; 2: they name the same thing."""
-    shared = (_meaning(other) & _meaning(key)) - {"URL", "KEY", "HOST", "PORT", "USER", "PASSWORD", "NAME", "ID"}
+    left, right = _meaning(other) - _SAY_LITTLE, _meaning(key) - _SAY_LITTLE
+    shared = left & right or {word for word in left if len(word) >= 5 and nearest(word, frozenset(right), 1)}
     kinds = {kind_of_name(other), kind_of_name(key)}
     if kinds & URLS and not kinds <= URLS and Kind.TEXT not in kinds:
         return 0

@@ -17,6 +17,7 @@ BOM = "\ufeff"
 # Line ends that readers know; Python's splitlines would know more (a form feed, U+2028), which are parts of values here.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 _NAME = re.compile(r"[^=\#\s]+")
+_EXPORTED = re.compile(r"export[^\S\r\n]+[^=\#\s]+")
 _JS_NAME = re.compile(r"[\w.-]+(?=\s*[=:])", re.ASCII)
 _BLANKS = re.compile(r"[^\S\r\n]*")
 _CLOSING = {sign: re.compile(rf"(?:[^\\{sign}]|\\.)*+{sign}", re.DOTALL) for sign in "\"'`"}
@@ -177,6 +178,8 @@ class _Scanner:
             equals = text.find("=", at, end)
             name = text[at : self.bare_end(end, at) if equals < 0 else equals]
             return None if not name or (equals < 0 and re.search(r"\s", name.strip())) else (name, at + len(name))
+        if not self.dialect.knows_export and (word := _EXPORTED.match(text, at, end)) is not None:
+            return word[0], word.end()
         found = (_JS_NAME if self.dialect.colon else _NAME).match(text, at, end)
         return None if found is None else (found[0], found.end())
 
