@@ -1,8 +1,7 @@
-"""`everwake up`: the chat fleet as real processes on this machine, and the keeper that watches it."""
+"""`everwake up`: the chat fleet on a simulated platform on this machine, and the keeper that watches it."""
 
 import asyncio
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -10,30 +9,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from everwake.app.fleet_file import Kept, kept, text_of
+from everwake.app.rehearsing import Shown, environment, failed, said_by, show
 from everwake.errors import DidNotStart, Finding, MissingExtra, Misused
-from everwake.sim import ports, redis
+from everwake.model import PlatformService
+from everwake.sim import ports
 from everwake.sim.claim import Claim
 from everwake.sim.processes import ready
-from everwake.sim.processes.fleet import Fleet, Patience, Witness
+from everwake.sim.processes.fleet import Fleet, Patience
 from everwake.sim.processes.group import Group
 from everwake.sim.processes.process import Program
+from everwake.sim.records import Deploy, DeployStatus, ServiceType
 from everwake.sim.signals import Stopped, ToldToStop
+from everwake.sim.simulator import Asked, Simulator
 
-__all__ = ["PASSED_ON", "Running", "Screen", "Up", "environment", "fleet_file", "run_up", "up"]
+__all__ = ["CALM", "DECIDED", "FAST", "PASSED_ON", "Haste", "Running", "Screen", "Up", "run_up", "up"]
 
-SERVICES = ("chatbot", "backend", "redis-service")
 KEEPER = "keeper"
-NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp", "pycurl", "jinja2")
-PORT_RACES = 3
+NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp", "pycurl", "jinja2", "yaml")
+# How far behind the dashboard's port the platform's begin.
+PLATFORM_PORTS = 100
+KEY_FILE = "platform.key"
 
-# What any process needs to run, find its libraries and reach the Internet as its user does.
-SURROUNDINGS = frozenset(
-    {
-        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP", "VIRTUAL_ENV", "PYTHONPATH",
-        "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "USERPROFILE",
-        "APPDATA", "LOCALAPPDATA", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-    }
-)  # fmt: skip
 _OF_ALL = ("BACKEND_CORS_ORIGINS", "DEBUG", "LOG_LEVEL", "PYTHON_VERSION")
 _OF_SIGN_IN = (
     "REQUIRE_SIGN_IN", "FIREBASE_PROJECT_ID", "FIREBASE_CLIENT_EMAIL", "FIREBASE_CREDENTIALS", "FIREBASE_CREDENTIALS_FILE",
@@ -45,18 +42,37 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
         *_OF_ALL, *_OF_SIGN_IN, "AI_PROVIDER", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_TIMEOUT",
         "SESSION_RESPONSE_LIMIT", "SESSION_TTL", "RATE_LIMIT", "MAX_REPLIES", "BODY_LIMIT", "PERSONALITIES_DIR",
     ),
-    "backend": (*_OF_ALL, *_OF_SIGN_IN, "KEEPER_URL", "REPLY_WAIT", "RATE_LIMIT", "BODY_LIMIT"),
+    "backend": (*_OF_ALL, *_OF_SIGN_IN, "REPLY_WAIT", "RATE_LIMIT", "BODY_LIMIT"),
     "redis-service": _OF_ALL,
 }  # fmt: skip
-DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "PORT", "REDIS_URL")
+DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "KEEPER_URL", "PORT", "REDIS_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Haste:
+    """How fast the rehearsal runs. speed: of the platform's time.   every, heartbeat_every: of the keeper."""
+
+    speed: float = 1.0
+    every: str = "3m"
+    heartbeat_every: str = "30s"
+
+
+CALM = Haste()
+# 15 min without anything inbound become 30 s: whoever stops the keeper sees the services fall asleep within a minute.
+FAST = Haste(speed=30.0, every="5s", heartbeat_every="5s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """What `everwake up` was asked for. port: the dashboard's; the services take the free ones behind it.   data: its folder."""
+    """What `everwake up` was asked for. port: the dashboard's; the platform's begin 100 behind it.   data: its folder.
+
+    blueprint: a render.yaml to rehearse; None for the chat fleet's own.
+    """
 
     port: int
     data: Path
+    haste: Haste = CALM
+    blueprint: Path | None = None
     patience: Patience = field(default_factory=Patience)
 
 
@@ -64,38 +80,32 @@ class Up:
 class Running:
     """What runs, for a person. document: `up.json`.   urls: of the services; dashboard: the keeper's.
 
-    redis, provider: a sentence each.
+    down: services that do not serve, and what their last deploy came to.   redis, provider: a sentence each, "" where there is
+    nothing to say.
     """
 
     document: Mapping[str, Any]
     urls: Mapping[str, str]
     dashboard: str
+    down: Mapping[str, str]
     redis: str
     provider: str
-    logs: Path
+    speed: float
 
 
-class Screen(Witness, Protocol):
+class Screen(Shown, Protocol):
     """Where a person looks."""
 
     def ready(self, running: Running) -> None:
         """Everything answers."""
 
 
-def environment(environ: Mapping[str, str], names: tuple[str, ...] = ()) -> dict[str, str]:
-    """What of `environ` a process is given: its surroundings, and the variables `names` when they are set."""
-    return {
-        name: value for name, value in environ.items()
-        if name.upper() in SURROUNDINGS or name.startswith("LC_") or (name in names and value)
-    }  # fmt: skip
-
-
 async def up(asked: Up, environ: Mapping[str, str], screen: Screen) -> None:
-    """Run the chat fleet until somebody says stop; returns when nothing of it is left.
+    """Run the fleet until somebody says stop; returns when nothing of it is left.
 
     Raises:
-        DidNotStart: a service did not become ready (Misused when its variables are why).
-        AlreadyRunning, MissingExtra, Misused: before anything was started.
+        DidNotStart: a service that never ran before did not come to run (Misused when its variables are why).
+        AlreadyRunning, MissingExtra, BadBlueprint, Misused: before anything was started.
         Finding: the guardian was ended, so all was stopped.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -103,126 +113,179 @@ async def up(asked: Up, environ: Mapping[str, str], screen: Screen) -> None:
         raise MissingExtra("the chat fleet", *missing)
     data = asked.data.resolve()
     with ToldToStop() as told, Claim(data) as claim, Group(claim.fileno) as group:
-        for race in range(1, PORT_RACES + 1):
-            plan = _plan(asked.port, data, environ, screen)
-            try:
-                async with Fleet(group, data / "logs", screen, asked.patience, told.hurry) as fleet:
-                    await _run(plan, fleet, claim, told, screen)
-                return
-            except DidNotStart as failure:
-                port = plan.port_of(failure.name)
-                if ports.is_free(port) or race == PORT_RACES:
-                    raise _explained(failure, data / "logs") from None
-                screen.warn(f"port {port} was taken by somebody else meanwhile; starting over with others")
+        port = next(ports.free_from(asked.port))
+        if port != asked.port:
+            screen.say(f"port {asked.port} is taken, so the dashboard takes {port}")
+        dashboard = f"http://{ports.HOST}:{port}"
+        wanted = _wanted(asked, data, dashboard, environ)
+        try:
+            async with (
+                Fleet(group, data / "logs", screen, asked.patience, told.hurry) as fleet,
+                Simulator(wanted, group, screen) as simulator,
+            ):
+                await _Run(asked, data, dashboard, environ, screen).go(fleet, simulator, claim, told)
+        except DidNotStart as failure:
+            raise _explained(failure) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    services: tuple[Program, ...]
-    keeper: Program
-    redis: redis.OwnRedis | None
-    data: Path
-
-    def port_of(self, name: str) -> int:
-        every = (*self.services, self.keeper, *([self.redis.program] if self.redis else []))
-        return next(program.port for program in every if program.name == name)
-
-
-def _plan(port: int, data: Path, environ: Mapping[str, str], screen: Screen) -> _Plan:
-    """Who listens where and with which variables."""
-    free = ports.free_from(port)
-    names = (KEEPER, *SERVICES, *(() if environ.get("REDIS_URL") else ("redis",)))
-    taken = dict(zip(names, free, strict=False))
-    if len(taken) < len(names):
-        raise Misused(f"there are not enough free ports from {port} on", hint="name a lower one with --port")
-    for wanted in range(port, max(taken.values())):
-        if wanted not in taken.values():
-            screen.say(f"port {wanted} is taken, so it is skipped")
-    own = redis.own(taken["redis"], data, environment(environ)) if "redis" in taken else None
-    redis_url = own.url if own else environ["REDIS_URL"]
-
-    def service(name: str, **decided: str) -> Program:
-        url = f"http://{ports.HOST}:{taken[name]}"
-        env = {
-            **environment(environ, PASSED_ON[name]), **decided,
-            "PORT": str(taken[name]), "HOST": ports.HOST, "ENVIRONMENT": "development", "REDIS_URL": redis_url,
-            "DATA_DIR": str(data / name), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1",
-        }  # fmt: skip
-        # -P: a file of the folder `up` was called in must not pass for a module.
-        argv = (sys.executable, "-P", "-m", "chatify", name)
-        return Program(name=name, argv=argv, env=env, port=taken[name], ready=ready.http(f"{url}/health"))
-
-    chatbot_url = f"http://{ports.HOST}:{taken['chatbot']}"
-    services = (service("chatbot"), service("backend", CHATBOT_URL=chatbot_url), service("redis-service"))
-    return _Plan(services=services, keeper=_keeper(taken[KEEPER], data, environ), redis=own, data=data)
-
-
-def _keeper(port: int, data: Path, environ: Mapping[str, str]) -> Program:
-    """The keeper as a process of its own: it must not fall with what it watches."""
-    file = data / "everwake.toml"
-    argv = (
-        sys.executable, "-P", "-m", "everwake", "watch", "--fleet", str(file), "--data", str(data), "--port", str(port),
+def _wanted(asked: Up, data: Path, dashboard: str, environ: Mapping[str, str]) -> Asked:
+    """The simulator of this run."""
+    names = PASSED_ON if asked.blueprint is None else {}
+    decided = {
+        name: {
+            **{key: environ[key] for key in passed if environ.get(key)},
+            "ENVIRONMENT": "development", "DATA_DIR": str(data / name),
+        }
+        for name, passed in names.items()
+    }  # fmt: skip
+    redis_url = environ.get("REDIS_URL", "")
+    return Asked(
+        data=data, blueprint=asked.blueprint, port=asked.port + PLATFORM_PORTS, speed=asked.haste.speed,
+        surroundings=environment(environ), given=environ if asked.blueprint else {}, decided=decided,
+        stores={"*": redis_url} if redis_url else {}, elsewhere={KEEPER: dashboard},
     )  # fmt: skip
-    env = {**environment(environ), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    return Program(name=KEEPER, argv=argv, env=env, port=port, ready=ready.http(f"http://{ports.HOST}:{port}/health"))
 
 
-def fleet_file(urls: Mapping[str, str]) -> str:
-    """The `everwake.toml` of a run. urls: by service."""
-    needs = {"backend": ["chatbot"]}
-    services = "".join(
-        f"""
-[[service]]
-name = "{name}"
-url = "{url}"
-expect = {{ status = 200, json = {{ status = "healthy" }} }}
-heartbeat = "/ws/keepalive"
-depends_on = {json.dumps(needs.get(name, []))}
-repair = "auto"
-"""
-        for name, url in urls.items()
-    )
-    return (
-        f'# Written by `everwake up` at every start, for its ports may change.\n\n[fleet]\nname = "chatify"\n{services}'
-    )
+class _Run:
+    """One run: what it was asked for, and the steps from a platform that answers to the word stop."""
+
+    def __init__(self, asked: Up, data: Path, dashboard: str, environ: Mapping[str, str], screen: Screen) -> None:
+        self._asked, self._data, self._dashboard = asked, data, dashboard
+        self._environ, self._screen = environ, screen
+
+    async def go(self, fleet: Fleet, simulator: Simulator, claim: Claim, told: ToldToStop) -> None:
+        """Leaving the fleet's and the simulator's `async with` is what stops the processes."""
+        screen = self._screen
+        for each in simulator.missing:
+            if self._asked.blueprint is not None:
+                screen.warn(f"{each.where}: {each.key} is not set: {each.why}")
+        showing = asyncio.create_task(show(simulator, screen))
+        try:
+            screen.say(f"deploying {_listed([each.name for each in _run_here(simulator)])}")
+            newest = await told.unless(self._deployed(simulator))
+            self._describe(simulator)
+            screen.say("starting the keeper")
+            await told.unless(fleet.start([self._keeper()]))
+            running = await self._running(simulator, newest)
+            claim.publish(running.document)
+            screen.ready(running)
+            await told.unless(fleet.unguarded())
+        except Stopped:
+            screen.say("stopping; Ctrl-C again ends everything at once")
+            return
+        finally:
+            claim.withdraw()
+            showing.cancel()
+        raise Finding("the guardian process was ended from outside, so everything is being stopped", hint="start again")
+
+    async def _deployed(self, simulator: Simulator) -> Mapping[str, Deploy]:
+        """Every service's newest deploy, once all have ended. One that never was live is tried again at every start.
+
+        Raises:
+            DidNotStart: such a one failed.
+        """
+        platform = simulator.platform
+        for each in _run_here(simulator):
+            deploys = platform.deploys(each.id)
+            if not each.suspenders and deploys and not any(_was_live(one) or one.status.is_running for one in deploys):
+                await platform.create_deploy(each.id)
+        newest = await simulator.settled()
+        for each in _run_here(simulator):
+            if each.name in failed(newest) and not any(_was_live(one) for one in platform.deploys(each.id)):
+                entries = said_by(simulator, each.id)
+                exits = [one.details.get("reason") for one in platform.events(each.id) if one.type == "server_failed"]
+                raise DidNotStart(
+                    f"{each.name} did not come to run: its deploy is {newest[each.name].status.value}",
+                    name=each.name, status=_exit_status(exits), said=tuple(one.text for one in entries),
+                )  # fmt: skip
+        return newest
+
+    def _describe(self, simulator: Simulator) -> None:
+        """The keeper's fleet file, and the platform's key beside it."""
+        key = self._data / KEY_FILE
+        key.unlink(missing_ok=True)
+        with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(simulator.owner.key)
+        platform = simulator.platform
+        described = [
+            PlatformService(
+                id=each.id, name=each.name, url=platform.url(each.id), type=each.type.value, plan=each.plan,
+                health_path=each.health_check_path,
+            )
+            for each in platform.services(simulator.owner.id)
+        ]  # fmt: skip
+        variables = {each.name: platform.env(each.id) for each in platform.services(simulator.owner.id)}
+        text = text_of(
+            "chatify" if self._asked.blueprint is None else self._asked.blueprint.resolve().parent.name or "fleet",
+            [self._watched(one) for one in kept(described, variables)],
+            platform="sim", repair="auto", head="Written by `everwake up` at every start, for its ports may change.",
+            access={"url": simulator.document["platform"]["url"], "api_key": {"file": KEY_FILE}},
+        )  # fmt: skip
+        (self._data / "everwake.toml").write_text(text, encoding="utf-8")
+
+    def _watched(self, one: Kept) -> Kept:
+        haste = self._asked.haste
+        more: dict[str, object] = {"every": haste.every} if haste != CALM else {}
+        if self._asked.blueprint is None:
+            more |= {"expect": {"status": 200, "json": {"status": "healthy"}}, "heartbeat": "/ws/keepalive"}
+            more |= {"heartbeat_every": haste.heartbeat_every} if haste != CALM else {}
+        return Kept(
+            name=one.name,
+            url=one.url,
+            health=one.health,
+            plan=one.plan,
+            id=one.id,
+            depends_on=one.depends_on,
+            more=more,
+        )
+
+    def _keeper(self) -> Program:
+        """The keeper as a process of its own: it must not fall with what it watches."""
+        port = self._dashboard.rpartition(":")[2]
+        argv = (
+            sys.executable, "-P", "-m", "everwake", "watch", "--fleet", str(self._data / "everwake.toml"),
+            "--data", str(self._data), "--port", port,
+        )  # fmt: skip
+        env = {**environment(self._environ), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        return Program(name=KEEPER, argv=argv, env=env, port=int(port), ready=ready.http(f"{self._dashboard}/health"))
+
+    async def _running(self, simulator: Simulator, newest: Mapping[str, Deploy]) -> Running:
+        document = {"pid": os.getpid(), "dashboard": self._dashboard, **simulator.document}
+        urls = {name: each["url"] for name, each in document["services"].items() if each["url"]}
+        provider = redis = ""
+        if self._asked.blueprint is None:
+            health = await ready.document(f"{urls['chatbot']}/health")
+            provider = _provider(health)
+            redis = "yours (REDIS_URL)" if self._environ.get("REDIS_URL") else "one of its own"
+        down = {name: newest[name].status.value.replace("_", " ") for name in failed(newest)}
+        for each in _run_here(simulator):
+            if each.suspenders:
+                down[each.name] = f"suspended by {', '.join(sorted(each.suspenders))}"
+        return Running(
+            document=document, urls=urls, dashboard=self._dashboard, down=down, redis=redis, provider=provider,
+            speed=self._asked.haste.speed,
+        )  # fmt: skip
 
 
-async def _run(plan: _Plan, fleet: Fleet, claim: Claim, told: ToldToStop, screen: Screen) -> None:
-    """From nothing to the word stop. Leaving the fleet's `async with` is what stops the processes."""
-    try:
-        if plan.redis:
-            screen.say(f"REDIS_URL is not set: starting {plan.redis.said} on port {plan.redis.program.port}")
-            await told.unless(fleet.start([plan.redis.program]))
-        screen.say(f"starting {', '.join(SERVICES[:-1])} and {SERVICES[-1]}")
-        await told.unless(fleet.start(plan.services))
-        health = await ready.document(f"http://{ports.HOST}:{plan.services[0].port}/health")
-        running = _running(plan, health)
-        (plan.data / "everwake.toml").write_text(fleet_file(running.urls), encoding="utf-8")
-        screen.say("starting the keeper")
-        await told.unless(fleet.start([plan.keeper]))
-        claim.publish(running.document)
-        screen.ready(running)
-        await told.unless(fleet.unguarded())
-    except Stopped:
-        claim.withdraw()
-        screen.say("stopping; Ctrl-C again ends everything at once")
-        return
-    raise Finding("the guardian process was ended from outside, so everything is being stopped", hint="start again")
+def _run_here(simulator: Simulator) -> list[Any]:
+    runs = (ServiceType.WEB, ServiceType.PRIVATE, ServiceType.WORKER)
+    return [each for each in simulator.platform.services(simulator.owner.id) if each.type in runs]
 
 
-def _running(plan: _Plan, health: Mapping[str, Any]) -> Running:
-    urls = {program.name: f"http://{ports.HOST}:{program.port}" for program in plan.services}
-    dashboard = f"http://{ports.HOST}:{plan.keeper.port}"
-    document = {
-        "pid": os.getpid(),
-        "dashboard": dashboard,
-        "services": {name: {"id": f"srv-{name}", "url": url} for name, url in urls.items()},
-    }
-    redis_text = f"{plan.redis.said}" if plan.redis else "yours (REDIS_URL)"
-    return Running(
-        document=document, urls=urls, dashboard=dashboard, redis=redis_text, provider=_provider(health),
-        logs=plan.data / "logs",
-    )  # fmt: skip
+def _was_live(deploy: Deploy) -> bool:
+    return deploy.status in (DeployStatus.LIVE, DeployStatus.DEACTIVATED)
+
+
+def _exit_status(reasons: list[object]) -> int | None:
+    """The newest exit status that the platform's events tell."""
+    for reason in reasons:
+        if isinstance(reason, dict) and isinstance(reason.get("nonZeroExit"), int):
+            return int(reason["nonZeroExit"])
+    return None
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _provider(health: Mapping[str, Any]) -> str:
@@ -235,13 +298,13 @@ def _provider(health: Mapping[str, Any]) -> str:
     return str(provider["name"])
 
 
-def _explained(failure: DidNotStart, logs: Path) -> Finding | Misused:
+def _explained(failure: DidNotStart) -> Finding | Misused:
     """The failure as a person needs it: wrong variables (a service's exit status 2) are theirs to mend."""
     said = "\n".join(f"    {line}" for line in failure.said)
     message = f"{failure.message}; its last lines:\n{said}" if said else failure.message
     if failure.status == 2:
         return Misused(message, hint="mend the variables named above and start again")
-    return Finding(message, hint=f"its whole log is {logs / failure.name}.log")
+    return Finding(message, hint=f"start again, or look at `everwake logs {failure.name}` while it is tried")
 
 
 def run_up(asked: Up, screen: Screen) -> None:

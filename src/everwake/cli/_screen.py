@@ -3,6 +3,8 @@
 import io
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from everwake.app.up import Running
 from everwake.cli._terminal import Terminal, has_colour
@@ -44,15 +46,34 @@ class Screen(Terminal):
         for heading, style in (("service", "bold"), ("", "green"), ("address", "cyan")):
             table.add_column(heading, style=style, no_wrap=True)
         for name, url in running.urls.items():
-            table.add_row(name, "answers", url)
+            table.add_row(name, running.down.get(name, "answers"), url)
         table.add_row("dashboard", "answers", running.dashboard)
+        table.add_row("platform", "answers", running.document["platform"]["url"])
         console.print()
         console.print(table)
-        console.print(f"AI     {running.provider}", highlight=False, soft_wrap=True)
-        console.print(f"Redis  {running.redis}", highlight=False, soft_wrap=True)
-        console.print(f"Logs   {running.logs}", highlight=False, soft_wrap=True)
-        console.print(
-            f"\nOpen [bold]{running.urls['backend']}/[/bold] and chat. Ctrl-C stops everything.", highlight=False
-        )
-        console.print(f"Open [bold]{running.dashboard}/[/bold] and see how they stand.\n", highlight=False)
+        for heading, text_ in (("AI", running.provider), ("Redis", running.redis)):
+            if text_:
+                console.print(f"{heading:<6} {text_}", highlight=False, soft_wrap=True)
+        if running.speed != 1:
+            console.print(f"Time   the platform's runs {running.speed:g} times as fast", highlight=False)
+        if "backend" in running.urls and running.provider:
+            console.print(f"\nOpen [bold]{running.urls['backend']}/[/bold] and chat.", highlight=False)
+        console.print(f"Open [bold]{running.dashboard}/[/bold] and see how they stand.", highlight=False)
+        console.print("Break something from a second terminal: everwake sim break --list", highlight=False)
+        console.print("Ctrl-C stops everything.\n", highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+    def simulates(self, document: Mapping[str, Any], down: Sequence[str]) -> None:
+        """The platform of `everwake sim` answers: where, and how to talk to it."""
+        if self._is_json:
+            self.put(sys.stdout, json.dumps(document))
+        width = max((len(name) for name in document["services"]), default=0)
+        lines = [""]
+        for name, each in document["services"].items():
+            lines.append(f"{name:<{width}}  {'its deploy failed' if name in down else 'answers':<8}  {each['url']}")
+        lines += [
+            "", f"API   {document['platform']['url']}  (its key is in up.json)",
+            f"Edge  {document['edge']}  (by Host: NAME.localhost)", "",
+            "Break something from a second terminal: everwake sim break --list", "Ctrl-C stops everything.", "",
+        ]  # fmt: skip
+        self.put(self.out, "\n".join(lines))

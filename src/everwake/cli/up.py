@@ -12,24 +12,31 @@ def command(
     port: Annotated[
         int,
         typer.Option(
-            min=1, max=65_500, metavar="PORT", help="The dashboard's port; the services take the free ones behind it."
+            min=1, max=65_500, metavar="PORT", help="The dashboard's port; the platform's begin 100 behind it."
         ),
     ] = 8600,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder for conversations, logs and up.json.")] = Path(
         ".everwake"
     ),
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="The platform's 15 min until sleep become 30 s; the keeper looks every 5 s."),
+    ] = False,
+    blueprint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rehearse this render.yaml instead of the chat fleet's own.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the services log.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print up.json on stdout once all answer, all else on stderr.")
     ] = False,
 ) -> None:
-    """Run the chat fleet here: chatbot, backend and Redis service, with a Redis of their own. Ctrl-C stops all.
+    """Run the chat fleet here, on a platform like Render, with a keeper that watches and repairs it. Ctrl-C stops all.
 
     Nothing needs to be installed or configured. With OPENAI_API_KEY (and OPENAI_BASE_URL) set, a real model answers; with
-    REDIS_URL set, that Redis is used. Logs are in DIR/logs.
+    REDIS_URL set, that Redis is used. Break something from a second terminal: `everwake sim break --list`.
     """
-    from everwake.app.up import Up, run_up
+    from everwake.app.up import CALM, FAST, Up, run_up
     from everwake.cli._screen import Screen
 
     with Screen(is_quiet=quiet, is_json=json) as screen:
-        run_up(Up(port=port, data=data), screen)
+        run_up(Up(port=port, data=data, haste=FAST if fast else CALM, blueprint=blueprint), screen)

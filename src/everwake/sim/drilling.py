@@ -19,10 +19,25 @@ from everwake.sim.ports import HOST
 from everwake.sim.records import Broken, Commit, DeployStatus, Service, ServiceType, Suspender
 from everwake.sim.verbs import Refused
 
-__all__ = ["Drilling"]
+__all__ = ["Drilling", "rows"]
 
 READ_S = 5.0
 BUILD_THAT_FAILS = "echo 'ERROR: No matching distribution found for chatify-extras==9.9.9' && exit 1"
+
+
+def rows() -> Sequence[Mapping[str, object]]:
+    """Every drill, and `heal`, as JSON."""
+    every: list[Mapping[str, object]] = [
+        {
+            "how": each.how, "changes": each.changes.value, "what": each.says, "cause": each.cause,
+            "remedy": each.remedy or None, "person": each.person or None,
+        }
+        for each in DRILLS.values()
+    ]  # fmt: skip
+    heal = {
+        "how": HEAL, "changes": None, "what": "undoes the drill", "cause": "healthy", "remedy": None, "person": None,
+    }  # fmt: skip
+    return [*every, heal]
 
 
 class Drilling:
@@ -49,24 +64,7 @@ class Drilling:
 
     def listed(self) -> Sequence[Mapping[str, object]]:
         """`Drills.listed`."""
-        rows: list[Mapping[str, object]] = [
-            {
-                "how": each.how, "changes": each.changes.value, "what": each.says, "cause": each.cause,
-                "remedy": each.remedy or None, "person": each.person or None,
-            }
-            for each in DRILLS.values()
-        ]  # fmt: skip
-        return [
-            *rows,
-            {
-                "how": HEAL,
-                "changes": None,
-                "what": "undoes the drill",
-                "cause": "healthy",
-                "remedy": None,
-                "person": None,
-            },
-        ]
+        return rows()
 
     def broken(self, owner_id: str) -> Mapping[str, str]:
         """`Drills.broken`."""

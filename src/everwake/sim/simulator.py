@@ -44,6 +44,7 @@ class Asked:
     surroundings: variables that any process needs.   given: values of what is `sync: false`, by "KEY" or "service.KEY".
     stores: connection strings of Key Value services by name, "*" for all; a Redis of its own runs for any other.
     elsewhere: URLs of services that run outside of the simulator, by name; these are not run here.
+    decided: variables by service that are written over the blueprint's.
     """
 
     data: Path
@@ -54,6 +55,7 @@ class Asked:
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
     stores: Mapping[str, str] = field(default_factory=dict, repr=False)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     deploys_on_write: bool = False
     rules: Rules = field(default_factory=Rules)
     real_rules: Rules | None = None
@@ -161,8 +163,11 @@ class Simulator:
             blueprint, Reach(services=reach, stores=stores), self._given, generated.made
         )  # fmt: skip
         self.missing = resolved.missing
+        resolved = replace(
+            resolved, env={name: {**env, **asked.decided.get(name, {})} for name, env in resolved.env.items()}
+        )
         before = store.fact("synced")
-        after = await synced(platform, self.owner.id, blueprint, resolved, places, before)
+        after = await synced(platform, self.owner.id, blueprint, resolved, places, known, before)
         platform.books.put(facts={"reach": json.dumps(known), "synced": after, "generated": generated.text})
         for service in platform.services(self.owner.id):
             if service.type in ROUTED:
