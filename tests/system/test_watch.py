@@ -60,9 +60,13 @@ def test_the_chat_fleet_is_watched_and_a_killed_chatbot_is_known_told_and_known_
         run.until_line("Chatbot WebSocket closed (reconnecting in ")
         (incident,) = run.incidents
         assert (incident["service"], incident["closed_at"]) == ("chatbot", None)
+        assert incident["first"]["failure"]["kind"] in ("refused", "reset")
+        assert incident["first"]["at"] == incident["opened_at"]
+        assert "degraded" not in run.log, "a line that breaks is the beginning of down, not a state of its own"
         until(lambda: there.titles == ["Chatbot is down"], 15)
         assert f"{run.url}/#/service/chatbot" in there.messages[0]["message"]
         assert chatbot.url in there.messages[0]["message"]
+        assert re.search(r"Cause: connection (refused|reset)\.", there.messages[0]["message"])
 
         stack.enter_context(running("chatbot", {"DATA_DIR": str(tmp_path / "c")}, port=at))
         until(lambda: run.states["chatbot"] == "up", 40)
@@ -71,6 +75,29 @@ def test_the_chat_fleet_is_watched_and_a_killed_chatbot_is_known_told_and_known_
             until(lambda: run.incidents[0]["closed_at"] is not None, 90)
             until(lambda: there.titles == ["Chatbot is down", "Chatbot is up again"], 15)
         assert "Traceback" not in run.log
+
+
+def test_who_pressed_stop_finds_it_stopped_after_a_restart(tmp_path: Path) -> None:
+    with answering() as there:
+        (tmp_path / "everwake.toml").write_text(described("one", there.url, 'every = "1s"'))
+        with watching(tmp_path) as run:
+            run.until_ready()
+            until(lambda: run.states == {"one": "up"}, 10)
+            assert run.post("/api/v1/monitoring/stop")["changed"]
+            until(lambda: run.states == {"one": "paused"}, 5)
+            time.sleep(0.5)  # what was written a moment ago is on the disk
+            run.process.kill()
+            run.wait()
+        asked = len(there.paths)
+        with watching(tmp_path) as run:
+            run.until_ready()
+            run.until_line("Architecture monitoring is still stopped")
+            time.sleep(2)
+            fleet = run.get("/api/v1/fleet")
+            assert (fleet["monitoring"], fleet["next_check_at"], run.states) == (False, None, {"one": "paused"})
+            assert len(there.paths) == asked
+            assert run.post("/api/v1/monitoring/start")["changed"]
+            until(lambda: run.states == {"one": "up"}, 10)
 
 
 @pytest.fixture(scope="module")
