@@ -172,6 +172,10 @@ def _kind(node: yaml.Node) -> str:
     )
 
 
+def _a(what: str) -> str:
+    return f"an {what}" if what[0] in "aeiou" else f"a {what}"
+
+
 class _Reader:
     """Walks the nodes and remembers what is wrong."""
 
@@ -307,7 +311,7 @@ class _Reader:
             return EnvEntry(key=key, line=line, column=column, value=self._text(fields, "value", scalar=True))
         if source in ("generateValue", "sync"):
             wanted = source == "generateValue"
-            if self._flag(fields[source], source) is not wanted:
+            if self._flag(fields[source], source) is (not wanted):
                 self._wrong(fields[source], f"{key}: {source}: {str(wanted).lower()} is meant, else write a value")
             return EnvEntry(key=key, line=line, column=column, is_generated=wanted, is_given=not wanted)
         is_service = source == "fromService"
@@ -350,23 +354,25 @@ class _Reader:
         self, node: yaml.Node, known: Sequence[str], what: str, left_aside: Sequence[str] = ()
     ) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(node, f"a {what} is a mapping, not {_kind(node)}")
+            self._wrong(node, f"{_a(what)} is a mapping, not {_kind(node)}")
             return {}
         found: dict[str, yaml.Node] = {}
+        merged: dict[str, yaml.Node] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._wrong(key, f"a field of a {what} is a word")
+                self._wrong(key, f"a field of {_a(what)} is a word")
             elif key.tag.endswith(":merge"):
-                found = {**self._fields(value, known, what, left_aside), **found}
+                for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    merged = {**self._fields(each, known, what, left_aside), **merged}
             elif key.value in left_aside:
                 continue
             elif key.value not in known:
-                self._wrong(key, f"a {what} has no field {key.value!r}{_near(key.value, (*known, *left_aside))}")
+                self._wrong(key, f"{_a(what)} has no field {key.value!r}{_near(key.value, (*known, *left_aside))}")
             elif key.value in found:
                 self._wrong(key, f"{key.value} is there twice")
             else:
                 found[key.value] = value
-        return found
+        return {**merged, **found}
 
     def _items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
         if isinstance(node, yaml.SequenceNode):
@@ -380,10 +386,10 @@ class _Reader:
             fields = {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
         name = self._text(fields, "name")
         if not name:
-            self._wrong(node, f"a {what} without a name")
+            self._wrong(node, f"{_a(what)} without a name")
         elif f"{what} {name}" in self._named:
             first = self._named[f"{what} {name}"].start_mark.line + 1
-            self._wrong(fields["name"], f"there is a {what} named {name!r} already, in line {first}")
+            self._wrong(fields["name"], f"there is {_a(what)} named {name!r} already, in line {first}")
         else:
             self._named[f"{what} {name}"] = node
         return name

@@ -56,11 +56,16 @@ async def synced(
     blueprint: Blueprint,
     resolved: Resolved,
     ports: Mapping[str, int],
+    addresses: Mapping[str, str],
     known: str | None,
 ) -> str:
-    """Bring it in; what to pass as `known` the next time. ports: of the edge by service.   known: of the time before."""
+    """Bring it in; what to pass as `known` the next time. ports: of the edge by service.   addresses: as given to `moved`.
+
+    known: of the time before.
+    """
     books = platform.books
     digests: dict[str, str] = {} if known is None else json.loads(known)
+    names = {url: name for name, url in addresses.items()}
     groups = {each.name: each for each in books.groups.values() if each.owner_id == owner_id}
     for name, env in resolved.groups.items():
         now = books.now()
@@ -69,13 +74,13 @@ async def synced(
                 id=new_id("evg"), owner_id=owner_id, name=name, created_at=now, updated_at=now, env=dict(env)
             )  # fmt: skip
             books.put(groups[name])
-        elif digests.get(f"group {name}") != _digest(env):
+        elif digests.get(f"group {name}") != _digest(env, names):
             books.put(replace(groups[name], updated_at=now, env={**groups[name].env, **env}))
-        digests[f"group {name}"] = _digest(env)
+        digests[f"group {name}"] = _digest(env, names)
     services = {each.name: each for each in platform.services(owner_id)}
     for draft in blueprint.services:
         env = resolved.env[draft.name]
-        digest = _digest({**env, "": repr(replace(draft, line=0, env=()))})
+        digest = _digest({**env, "": repr(replace(draft, line=0, env=()))}, names)
         linked = tuple(groups[name].id for name in draft.groups if name in groups)
         old = services.get(draft.name)
         if old is None:
@@ -125,5 +130,7 @@ def _settings(draft: ServiceDraft) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _digest(values: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
+def _digest(values: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """Of what a person wrote. names: of addresses, which stand for these."""
+    plain = {key: _replaced(value, names) for key, value in values.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
