@@ -77,8 +77,24 @@ def mistakes(method: str, path: str, status: int, body: bytes) -> list[str]:
         if "content" not in known:
             return [f"{method} {name} {status} has a body"] if body else []
         schema = f"{pointer}/content/application~1json/schema"
-    found = _validator(schema).iter_errors(json.loads(body))
-    return [f"{method} {name} {status}: {each.json_path}: {each.message[:300]}" for each in found]
+    said = json.loads(body)
+    found = [f"{each.json_path}: {each.message[:300]}" for each in _validator(schema).iter_errors(said)]
+    if "/events" in name and status < 400:
+        found += [
+            each
+            for row in (said if isinstance(said, list) else [{"event": said}])
+            for each in _event_mistakes(row["event"])
+        ]
+    return [f"{method} {name} {status}: {each}" for each in found]
+
+
+def _event_mistakes(event: Any) -> list[str]:
+    """Details by the event's type: the description lists both in one order, but lets any details go with any type."""
+    kinds = _description()["components"]["parameters"]["eventTypeParam"]["schema"]["anyOf"][0]["enum"]
+    place = kinds.index(event["type"])
+    details = "/paths/~1events~1%7BeventId%7D/get/responses/200/content/application~1json/schema/properties/details"
+    errors = _validator(f"#{details}/anyOf/0/anyOf/{place}").iter_errors(event["details"])
+    return [f"{event['type']}: {each.json_path}: {each.message[:300]}" for each in errors]
 
 
 def _at(pointer: str) -> Any:

@@ -14,9 +14,9 @@ from everwake.platforms._reading import Unreadable
 
 KEYS = st.sampled_from(
     [
-        "id", "name", "url", "type", "plan", "suspenders", "suspended", "ownerId", "region", "serviceDetails", "envSpecificDetails",
-        "startCommand", "autoDeploy", "createdAt", "commit", "status", "trigger", "timestamp", "details", "labels", "message",
-        "key", "value", "cursor", "service",
+        "id", "name", "url", "type", "plan", "suspenders", "suspended", "ownerId", "region", "serviceDetails",
+        "envSpecificDetails", "startCommand", "autoDeploy", "createdAt", "commit", "status", "trigger", "timestamp",
+        "details", "labels", "message", "key", "value", "cursor", "service",
     ]
 )  # fmt: skip
 ANYTHING: Any = st.recursive(
