@@ -18,7 +18,7 @@ from everwake.checks._registry import kinds
 from everwake.checks._transfer import Answer
 from everwake.fleet.redact import redact_header, redact_with
 from everwake.fleet.schema import Secret, Service
-from everwake.model import Beat, Failure, FailureKind, Observation
+from everwake.model import Beat, Failure, FailureKind, Observation, Phase
 from everwake.ports import Clock
 
 __all__ = ["Checks"]
@@ -160,16 +160,21 @@ class Checks:
         """HTTP without a task: nearly all looks are these, and a task costs as much as judging the answer it waited for."""
 
         def answered(answer: Answer) -> None:
-            tape = self._tape(look, timeout_s)
-            http.write_down(answer, tape)
             if answer.no_such_host:
+                tape = self._tape(look, timeout_s)
+                http.write_down(answer, tape)
                 self._in_task(look, lambda: self._ended(look, tape, http.why_no_address(spec.url, answer, tape)), done)
                 return
             try:
                 failure = http.judge(spec, answer)
             except Exception as error:
-                failure = self._fault(look, tape, error)
-            done(self._seen(look, tape, failure))
+                failure = self._fault(look, Phase.EXPECT, error)
+            done(
+                self._seen(
+                    look, failure, answer.status or None, answer.phases, http.chosen(answer.headers),
+                    http.excerpt(answer.body), answer.certificate_expires_at, answer.redirects,
+                )
+            )  # fmt: skip
 
         look.stop = self.looker.start(spec.url, spec.manner, timeout_s, answered)
 
@@ -193,21 +198,33 @@ class Checks:
         except Unmet as unmet:
             failure = unmet.failure
         except Exception as error:
-            failure = self._fault(look, tape, error)
-        return self._seen(look, tape, failure)
+            failure = self._fault(look, tape.now, error)
+        return self._seen(
+            look,
+            failure,
+            tape.status,
+            tape.phases,
+            tape.headers,
+            tape.excerpt,
+            tape.certificate_expires_at,
+            tape.redirects,
+        )
 
     def _tape(self, look: _Look, timeout_s: float) -> Tape:
         return Tape(looker=self.looker, dialer=self.dialer, clock=self._clock, deadline_s=look.began_s + timeout_s)
 
     @staticmethod
-    def _fault(look: _Look, tape: Tape, error: Exception) -> Failure:
-        failure = _failures.of_exception(error, tape.now)
+    def _fault(look: _Look, phase: Phase, error: Exception) -> Failure:
+        failure = _failures.of_exception(error, phase)
         if failure is None:
             log.error("check.broken", extra={"service": look.service, "check": look.check}, exc_info=error)
-            failure = Failure(kind=FailureKind.INTERNAL, phase=tape.now, detail=type(error).__name__)
+            failure = Failure(kind=FailureKind.INTERNAL, phase=phase, detail=type(error).__name__)
         return failure
 
-    def _seen(self, look: _Look, tape: Tape, failure: Failure | None) -> Observation:
+    def _seen(
+        self, look: _Look, failure: Failure | None, status: int | None, phases: Mapping[Phase, float],
+        headers: Mapping[str, str], excerpt: str, certificate_expires_at: datetime | None, redirects: int,
+    ) -> Observation:  # fmt: skip
         """What was seen is masked here, so nobody further on ever holds a secret of somebody else's answer."""
         known = look.known
         if failure is not None and failure.detail:
@@ -218,12 +235,12 @@ class Checks:
             at=look.at,
             took_s=self._clock.monotonic() - look.began_s,
             failure=failure,
-            status=tape.status,
-            phases=tape.phases,
-            headers={name: _shown_header(name, value, known) for name, value in tape.headers.items()},
-            excerpt=_shown(tape.excerpt, known),
-            certificate_expires_at=tape.certificate_expires_at,
-            redirects=tape.redirects,
+            status=status,
+            phases=phases,
+            headers={name: _shown_header(name, value, known) for name, value in headers.items()},
+            excerpt=_shown(excerpt, known),
+            certificate_expires_at=certificate_expires_at,
+            redirects=redirects,
             late_s=look.late_s,
         )
 

@@ -93,6 +93,8 @@ def waking(spec: Spec) -> Spec:
 
 def excerpt(body: bytes) -> str:
     """The first characters of a body as text, whatever it is. Untrusted."""
+    if len(body) <= EXCERPT_CHARS and body.isascii() and b"\x00" not in body:
+        return body.decode("ascii")
     return body[: EXCERPT_CHARS * 4].decode("utf-8", "replace").replace("\x00", "\ufffd")[:EXCERPT_CHARS]
 
 

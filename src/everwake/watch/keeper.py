@@ -93,6 +93,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._stopping = False
         self._running_looks = 0
+        self._asleep_until_s = float("-inf")
         self._broken: Exception | None = None
         self._own_line = vantage.OwnLine()
         self._ledger = Ledger(fleet, self._kept, recorder, clock, said=said, changed=changed, told=told, link=link)
@@ -135,6 +136,7 @@ class Keeper:
         # With as many looks under way as there may be, the end of one is waited for, not the next one's turn.
         next_s = self._schedule.next_s if self._running_looks < LOOKS_AT_ONCE else None
         until_s = now_s + HOUSEKEEPING_S if next_s is None else min(next_s, now_s + HOUSEKEEPING_S)
+        self._asleep_until_s = until_s
         cancel = self._clock.call_at(until_s, self._wake.set)
         try:
             await self._wake.wait()
@@ -452,10 +454,10 @@ class Keeper:
     def _plan(self, kept: Kept, check: str, now_s: float, wanted: state.Look | None) -> None:
         key, usual_s = f"{kept.service.name}\0{check}", every_s(kept.service, check)
         if wanted is None or wanted.after_s >= usual_s:
-            self._schedule.plan(key, next_on_grid(key, usual_s, now_s))
+            at_s = self._schedule.plan(key, next_on_grid(key, usual_s, now_s))
         else:
-            self._schedule.plan(key, now_s + wanted.after_s)
-        if (at_s := self._schedule.at(key)) is not None and at_s <= now_s + 1.0:
+            at_s = self._schedule.plan(key, now_s + wanted.after_s)
+        if at_s < self._asleep_until_s:
             self._wake.set()
 
     # --- the persistent line ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ restart of the keeper does not move anybody's look.
 import heapq
 import math
 import zlib
+from functools import lru_cache
 from itertools import islice
 
 __all__ = ["GRID_S", "Schedule", "next_on_grid"]
@@ -18,11 +19,16 @@ MOST_AT_ONCE = 1_000_000
 
 def next_on_grid(name: str, every_s: float, now_s: float) -> float:
     """The first time after `now_s` at which `name` is due when it is due every `every_s`, in seconds of the same clock."""
-    phase_s = zlib.crc32(name.encode()) / 2**32 * every_s
+    phase_s = _share(name) * every_s
     turn = math.floor((now_s - phase_s) / every_s) + 1
     at_s = phase_s + turn * every_s
     # Rounding may land on `now_s` itself, which would make the same look due twice.
     return at_s if at_s > now_s else at_s + every_s
+
+
+@lru_cache(maxsize=32_768)
+def _share(name: str) -> float:
+    return zlib.crc32(name.encode()) / 2**32
 
 
 class Schedule:
@@ -36,15 +42,18 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._where)
 
-    def plan(self, key: str, at_s: float) -> None:
-        """Make `key` due at `at_s`, rounded up to the grid."""
-        self.cancel(key)
+    def plan(self, key: str, at_s: float) -> float:
+        """Make `key` due at `at_s`, rounded up to the grid: when that is."""
+        if key in self._where:
+            self.cancel(key)
         slot = math.ceil(at_s / GRID_S - 1e-9)
-        if slot not in self._slots:
-            self._slots[slot] = {}
+        waiting = self._slots.get(slot)
+        if waiting is None:
+            waiting = self._slots[slot] = {}
             heapq.heappush(self._order, slot)
-        self._slots[slot][key] = None
+        waiting[key] = None
         self._where[key] = slot
+        return slot * GRID_S
 
     def cancel(self, key: str) -> None:
         """Forget `key`; fine when it is not planned."""
