@@ -10,7 +10,6 @@ the one before it ended; all others are bounded.
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable
@@ -37,6 +36,8 @@ _NAMED_STEMS = ("secret", "token", "passw", "passphrase", "pwd", "key", "credent
 _NAME = (
     r"(?:secret|token(?!i[sz])|passwo?r?d|passphrase|pwd|credential"
     r"|(?:api|secret|private|access|auth|signing|encryption|service|master|account|role|webhook|deploy)[_-]?key)"
+    # `InvalidTokenError: ..` is the name of what went wrong, not of a secret.
+    r"(?!\w{0,32}(?:error|exception)\b)"
 )
 # `name = value`, `"name": "value"`, and `{"key": "name", "value": "value"}` as platforms answer it.
 _BETWEEN = r"(?:\s{0,4}(?:=>|[:=])|,\s{0,4}\\?[\"']value\\?[\"']\s{0,4}:)\s{0,4}(?:b(?=[\"']))?"
@@ -49,7 +50,12 @@ _NAMED = re.compile(
 _SECRET_NAME = re.compile(rf"{_NAME}|authorization|cookie", re.IGNORECASE)
 _OPENING = re.compile(r"\\?[\"']|\[|")
 _CLOSING = re.compile(r"\\$|(?<![,;)\]}])[,;)\]}]{1,4}$|$")
-_NO_SECRET = frozenset({"", "true", "false", "null", "none", "nil", "undefined", "yes", "no"})
+_NO_SECRET = frozenset(
+    {
+        "", "#", "true", "false", "null", "none", "nil", "undefined", "yes", "no", "set", "unset", "missing", "required",
+        "present", "empty", "invalid", "expired", "hidden", "redacted",
+    }
+)  # fmt: skip
 _COUNTED = re.compile(r"(?:tokens|token[_-]?(?:count|limit|usage|budget))[\w-]{0,32}\W{1,16}$", re.IGNORECASE)
 _COUNT = re.compile(r"[\"']?\d{1,9}(?:\.\d{1,3})?[\"',;})\].]{0,8}")
 _SCHEMED = re.compile(r"\b(bearer|basic)(\s{1,4})([\w.~+/=-]++)", re.IGNORECASE)
@@ -60,7 +66,9 @@ _PROSE = frozenset(
     }
 )  # fmt: skip
 _AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"']++")
+_AUTHORITY_END = re.compile(r"[/?#\\]")
 _PORT = re.compile(r"\d{0,5}[.,;:!?)\]}>]{0,4}")
+_PORT_AND_NEXT = re.compile(r"\d{0,5}[,;|]\[?[a-z][a-z0-9+.-]{0,20}", re.IGNORECASE)
 _QUERY = re.compile(r"((?:[?&]|&amp;)[\w.%\[\]-]{1,64}=)[^&#\s\"'<>]++")
 
 # --- by shape ---------------------------------------------------------------------------------------------------------
@@ -179,7 +187,7 @@ def _header_hidden(found: re.Match[str]) -> str:
 def _named_hidden(found: re.Match[str]) -> str:
     value = found[2]
     bare = value.strip("\\\"'")
-    if bare.strip("[{,;})].").lower() in _NO_SECRET:
+    if bare.strip("([{,;})].").lower() in _NO_SECRET:
         return found[0]
     if _COUNT.fullmatch(value) and _COUNTED.search(found[1]):
         return found[0]  # what a model used: "total_tokens": 512
@@ -197,24 +205,29 @@ def _scheme_hidden(found: re.Match[str]) -> str:
         try:
             if b":" not in base64.b64decode(word, validate=True):
                 return found[0]
-        except binascii.Error:
+        except ValueError:
             return found[0]
     return f"{found[1]}{found[2]}{MASK}"
 
 
 def _user_hidden(found: re.Match[str]) -> str:
     """One word from the first `://` on, which may hold further URLs: the user part of each is hidden."""
-    return "://".join(map(_piece_hidden, found[0].split("://")))
+    *pieces, last = found[0].split("://")
+    return "://".join([*(_piece_hidden(piece, _PORT_AND_NEXT) for piece in pieces), _piece_hidden(last)])
 
 
-def _piece_hidden(piece: str) -> str:
-    authority = re.split(r"[/?#\\]", piece, maxsplit=1)[0]
+def _piece_hidden(piece: str, also: re.Pattern[str] = _PORT) -> str:
+    """What stands between two `://`. also: what may follow the colon of a host, besides a port."""
+    if "@" not in piece and ":" not in piece:
+        return piece
+    end = _AUTHORITY_END.search(piece)
+    authority = piece[: end.start()] if end else piece
     user, sign, host = piece.rpartition("@")
     # A password may hold a slash, hash or @ that nobody encoded: with a colon in front everything up to the last @ is hidden.
     if sign and (len(user) < len(authority) or ":" in authority):
         return f"{MASK if user else ''}@{host}"
     name, colon, port = authority.partition(":")
-    if not colon or authority.startswith("[") or _PORT.fullmatch(port):
+    if not colon or authority.startswith("[") or _PORT.fullmatch(port) or also.fullmatch(port):
         return piece
     # No port: a user and a password whose @ was cut off.
     return f"{name}:{MASK}{piece[len(authority) :]}"

@@ -73,7 +73,7 @@ PLACES = {
 def test_no_secret_survives_in_its_place(place: str, data: st.DataObject, before: str, after: str) -> None:
     kind, written = PLACES[place]
     secret = data.draw(kind)
-    assume(secret[1:-2] not in f"{before}\n{after}")
+    assume(secret[1:-2] not in f"{before}\n{written}\n{after}")
     text = f"{before}\n{written.format(secret)}\n{after}"
     shown = redact(text)
     assert secret not in shown
@@ -139,7 +139,7 @@ def test_the_lines_of_a_private_key_are_hidden_one_by_one() -> None:
         "http://[::1]:8600/health and [fe80::1%eth0]:80 and 10.0.0.1:6379",
         "srv-d3pq5k7 dep-c1 update_failed, exited with status 1",
         '{"usage":{"prompt_tokens":10,"completion_tokens":512,"total_tokens":522}}',
-        "Bearer token is missing; basic authentication failed; Basic plan",
+        "Bearer token is missing; basic authentication failed; Basic plan; basic é",
         "token expired, password required, no such key",
         '{"password": null, "token": false}',
         "disk-usage task-runner risk-assessment key-value sk-learn monkey-patch",
@@ -149,6 +149,10 @@ def test_the_lines_of_a_private_key_are_hidden_one_by_one() -> None:
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
         "a == b && c != d; x = y; f(k=v)",
         "redis://localhost:6379/0",
+        "CORS=[http://localhost:8000,http://localhost:3000]; http://a.example:80,https://b.example",
+        "DefaultCredentialsError: Your default credentials were not found. InvalidTokenError: Signature has expired",
+        "ELEVENLABS_API_KEY= # voices",
+        "gateway token: (set), password: missing",
     ],
 )  # fmt: skip
 def test_what_a_log_is_read_for_stays_readable(text: str) -> None:
@@ -216,11 +220,11 @@ def test_it_takes_time_in_proportion_to_the_text(bit: str) -> None:
     def took_s(size: int) -> float:
         text = (bit * (size // len(bit) + 1))[:size]
         best = float("inf")
-        for _ in range(3):
+        for _ in range(2):
             began = time.thread_time()
             redact(text)
             best = min(best, time.thread_time() - began)
         return best
 
     small, large = took_s(2**17), took_s(2**19)
-    assert large < 9 * small + 0.01
+    assert large < 9 * small + 0.02
