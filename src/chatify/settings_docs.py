@@ -1,5 +1,9 @@
-"""docs/settings.md, made from the declarations: `python -m chatify.settings_docs > docs/settings.md`."""
+"""docs/settings.md, made from the declarations: `python -m chatify.settings_docs > docs/settings.md`.
 
+With `--schema` the same as JSON, for whoever examines variables without running the service: service -> its `schema`.
+"""
+
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +11,7 @@ from typing import Any
 
 from chatify.settings import KINDS, schema
 
-__all__ = ["page"]
+__all__ = ["page", "schemas"]
 
 _HEAD = """# Variables
 
@@ -57,6 +61,19 @@ def page() -> str:
     return "".join(parts)
 
 
+def schemas() -> str:
+    """Every service's variables as JSON; a path is a text with slashes, a secret has no default."""
+
+    def plain(value: Any) -> Any:
+        return value.as_posix() if isinstance(value, Path) else value
+
+    rows = {
+        word: [{name: plain(value) for name, value in one.items()} for one in schema(kind)]
+        for word, kind in KINDS.items()
+    }
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    sys.stdout.write(page())
+    sys.stdout.write(schemas() if sys.argv[1:] == ["--schema"] else page())

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from everwake.doctor.kinds import Kind
+from everwake.doctor.kinds import SECRETS, Kind, kind_of_name
 
 __all__ = ["Declared", "NotASchema", "read", "read_list"]
 
@@ -72,7 +72,8 @@ def _kind_of_row(row: Mapping[str, Any]) -> Kind:
         return {"PORT": Kind.PORT, "HOST": Kind.BIND, "LOG_LEVEL": Kind.LOG_LEVEL}.get(name, Kind.PYTHON_VERSION)
     if name.endswith("PRIVATE_KEY"):
         return Kind.PEM
-    return _kind(name, row["type"])
+    named = kind_of_name(name)
+    return named if row["is_secret"] and named in SECRETS else _kind(name, row["type"])
 
 
 def _one(key: str, said: Any) -> Declared:

@@ -7,7 +7,7 @@ A value is looked at in two steps. First what is too much of it (quotes kept, bl
 is meant is held against what it is for. So a quoted `redis://` that needs TLS has two problems, each with its own place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,11 +47,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """Everything that was found, in the order of the file. secrets: what no message may hold."""
+    """Everything that was found, in the order of the file. secrets: what no message may hold.   values: as they are read.
+
+    write: the edit of the text that gives a variable another value; None where the text cannot say it.
+    """
 
     findings: tuple[Finding, ...]
-    document: Document | None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    write: Callable[[str, str], Edit | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def problems(self) -> tuple[VariableProblem, ...]:
@@ -222,7 +226,28 @@ class _Examination:
         order = {key: at for at, key in enumerate(self.values)}
         findings = [self.finding(key, variable, hit, secrets, mended) for key, variable, hit in self.found]
         findings.sort(key=lambda one: (one.problem.line or 0, order.get(one.name, len(order)), one.problem.column or 0))
-        return Study(findings=tuple(dict.fromkeys(findings)), document=self.document, secrets=secrets)
+        return Study(
+            findings=tuple(dict.fromkeys(findings)), secrets=secrets, values=self.values,
+            write=None if self.document is None else self.write,
+        )  # fmt: skip
+
+    def write(self, key: str, value: str) -> Edit | None:
+        """How the file would say the new value: as it was written, else in quotes; None where its reader can have it in no way."""
+        entry = self.entries.get(key)
+        if entry is None or self.document is None:
+            return None
+        wide = 1 if entry.quote else 0
+        start, end = entry.value_at - wide, entry.value_end + wide
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        tries = [f"{entry.quote}{value}{entry.quote}", value, f"'{value}'", f'"{value}"', f'"{escaped}"', f"`{value}`"]
+        for tried in tries:
+            line_start = self.document.text.rfind("\n", 0, entry.at) + 1
+            around = self.document.text[line_start:start] + tried + self.document.text[end : end + 400]
+            alone = parse(around, self.document.dialect)
+            read = next((one for one in alone.entries if one.at == entry.at - line_start), None)
+            if read is not None and read.value == value and read.key == entry.key:
+                return start, end, tried
+        return None
 
     def mended(self) -> dict[str, str]:
         """Variable -> what it should be, where something of it has one safe answer: all such edits at once."""

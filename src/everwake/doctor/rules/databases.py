@@ -95,7 +95,13 @@ def _has_only_default(host: str) -> bool:
 
 def _path(variable: Variable, url: Url) -> Iterator[Hit]:
     bare = not url.path.strip("/")
-    if url.scheme.split("+")[0] in _DATABASES and variable.kind in URLS and bare and "dbname" not in url.parameters and url.host:
+    if (
+        url.scheme.split("+")[0] in _DATABASES
+        and variable.kind in URLS
+        and bare
+        and "dbname" not in url.parameters
+        and url.host
+    ):
         yield Hit(
             problem="missing_path",
             fix="append the name of the database: /name",

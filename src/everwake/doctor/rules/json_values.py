@@ -21,11 +21,9 @@ def _wants_json(variable: Variable, case: Case) -> bool:
     if variable.kind in (Kind.JSON, Kind.JSON_ORIGINS, Kind.SERVICE_ACCOUNT):
         return not _splits(case)
     if variable.kind is Kind.ORIGINS:
-        return (
-            ("pydantic" in case.context.reader.lower()
-            and case.context.type != "str")
-            or variable.value.lstrip()[:1] == "["
-        )
+        return ("pydantic" in case.context.reader.lower() and case.context.type != "str") or variable.value.lstrip()[
+            :1
+        ] == "["
     return False
 
 

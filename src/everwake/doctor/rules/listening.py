@@ -25,7 +25,9 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """Addresses to listen on, hosts that are URLs, ports."""
     if variable.kind is Kind.BIND:
         yield from _bind(variable, case)
-    elif variable.kind is Kind.ROUTE or (variable.kind in (Kind.HOST, Kind.HOSTS) and _wants_a_name(variable.key, case)):
+    elif variable.kind is Kind.ROUTE or (
+        variable.kind in (Kind.HOST, Kind.HOSTS) and _wants_a_name(variable.key, case)
+    ):
         yield from _field(variable)
     elif variable.kind is Kind.PORT:
         yield from _port(variable, case)

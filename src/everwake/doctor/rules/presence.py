@@ -149,8 +149,7 @@ def _slip(key: str, case: Case) -> str | None:
         if known in case.values or abs(len(known) - len(plain)) > 1 or distance(plain, known, 1) != 1:
             continue
         if (
-            (plain[-1:] in "S0123456789"
-            and plain[:-1] == known)
+            (plain[-1:] in "S0123456789" and plain[:-1] == known)
             or known[:-1] == plain
             or {plain[-3:], known[-3:]} == {"URL", "URI"}
         ):

@@ -34,7 +34,7 @@ def _mark(document: Document, is_known: bool) -> Iterator[Hit]:
         return
     first = next((entry for entry in document.entries if entry.line == 1), None)
     yield Hit(
-        problem="bom", key=plain_key(first.key) if first else "*", fix="save the file as UTF-8 without BOM: the first name is read with the mark in it",
+        problem="bom", key=plain_key(first.key) if first and first.value is not None else "*", fix="save the file as UTF-8 without BOM: the first name is read with the mark in it",
         at=0, end=1, edits=((0, 1, ""),), line=1, found="U+FEFF",
     )  # fmt: skip
 
@@ -121,7 +121,9 @@ def _words(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
     raw = re.split(r"\s+#", raw, maxsplit=1)[0].rstrip()
     is_shell = "shell" in document.dialect.title
     outside = re.sub(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'", lambda found: "_" * len(found[0]), raw) if is_shell else raw
-    odd = re.search(r"\S(\s+)\S", outside) or (re.search(r"([&;|<>()])", outside) if is_shell else None)
+    odd = re.search(r"\S(\s+)\S", outside)
+    if odd is None and is_shell:  # a sign of the shell, or quotes that it takes out of JSON
+        odd = re.search(r"([&;|<>()])", outside) or re.match(r"[\[{][^\"]*(\")", raw)
     if odd is None or (is_shell and re.match(r"\s", document.text[entry.value_at : entry.value_at + 1])):
         return
     at = entry.value_at + odd.start(1)
@@ -267,6 +269,7 @@ RULE = Rule(
         Example(("PIN hash_in_unquoted_value",), text="PIN=a#b\n", context={"reader": "vite"}),
         Example(("TITLE unquoted_spaces",), text="TITLE=My shop\n", context={"reader": "bash source"}),
         Example(("TITLE unquoted_spaces",), text="TITLE=My shop\n", context={"reader": "Laravel"}),
+        Example(("TAGS unquoted_spaces",), text='TAGS=["a","b"]\n', context={"reader": "bash"}),
         Example(("MODE duplicate_key",), text="MODE=fast\nSIZE=2\nMODE=slow\n"),
         Example(("MAIL_API_KEY trailing_newline",), text="MAIL_API_KEY=re_abc123\ndef456ghi\nSIZE=2\n"),
         Example(("TITLE quotes_in_value",), text='TITLE="My shop\nSIZE=2\n'),

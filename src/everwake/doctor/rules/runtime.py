@@ -153,10 +153,8 @@ def _file(variable: Variable, case: Case) -> Iterator[Hit]:
     """A file of credentials that the instance does not have."""
     words = set(words_of(variable.key))
     value = variable.value.strip()
-    if (
-        not words & {"CREDENTIALS", "CREDENTIAL", "KEY", "CERT", "SECRET", "ACCOUNT", "PEM", "KEYFILE", "TOKEN"}
-        or (variable.kind is Kind.SERVICE_ACCOUNT
-        and not re.search(r"\.json$|\.pem$", value))
+    if not words & {"CREDENTIALS", "CREDENTIAL", "KEY", "CERT", "SECRET", "ACCOUNT", "PEM", "KEYFILE", "TOKEN"} or (
+        variable.kind is Kind.SERVICE_ACCOUNT and not re.search(r"\.json$|\.pem$", value)
     ):
         return
     if value[:1] == "{" and variable.kind is Kind.PATH:

@@ -85,8 +85,10 @@ def _none(variable: Variable, text: str, at: int, case: Case) -> Iterator[Hit]:
         return
     named = (
         variable.kind in LISTS
-        or (variable.kind is not Kind.URL
-        and words_of(variable.key)[-1:] in (("URL",), ("URI",), ("URLS",), ("BASE",), ("WEBSITE",)))
+        or (
+            variable.kind is not Kind.URL
+            and words_of(variable.key)[-1:] in (("URL",), ("URI",), ("URLS",), ("BASE",), ("WEBSITE",))
+        )
         or variable.declared is not None
     )
     if (

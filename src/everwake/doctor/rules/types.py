@@ -82,7 +82,15 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
 def _nothing(variable: Variable) -> Hit | None:
     value, url = variable.value.strip(), variable.url
     if variable.kind in URLS and re.match(r"(?:undefined|null)[/:]", value):
-        return Hit(problem="bad_type", fix="set the variable that this was made from: it had no value", at=0, end=9, is_error=True, stops=True, found="undefined")
+        return Hit(
+            problem="bad_type",
+            fix="set the variable that this was made from: it had no value",
+            at=0,
+            end=9,
+            is_error=True,
+            stops=True,
+            found="undefined",
+        )
     if _NOTHING.fullmatch(value) or (
         value.lower() in ("null", "none") and variable.kind in URLS | {Kind.PORT, Kind.HOST, Kind.SECRET}
     ):
