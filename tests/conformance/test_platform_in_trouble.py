@@ -5,11 +5,14 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
 from everwake.fleet.schema import Secret
@@ -17,7 +20,7 @@ from everwake.model import PlatformLine
 from everwake.platforms import _intentions
 from everwake.platforms._kind import Access
 from everwake.platforms.render import CALLS_PER_DEPLOY, STEP_GROWTH, STEP_MOST_S, Render
-from everwake.sim.records import DeployStatus
+from everwake.sim.records import DeployStatus, Trigger
 from tests.conformance.conftest import Scene, quick
 from tests.support import faulty
 from tests.support.hasty_clock import HastyClock
@@ -378,6 +381,43 @@ async def test_clocks_that_differ_make_no_second_deploy(fake: Scene) -> None:
         await asyncio.sleep(2.1)  # a Date header has whole seconds, and uvicorn's is up to one old
 
 
+_HOW = st.sampled_from(
+    [
+        {"status": 500}, {"status": 500, "first": True}, {"cut": True, "first": True}, {"cut": True, "body": b""},
+        {"status": 429}, {"body": b"<html>", "first": True}, {"status": 202, "body": b"", "first": True}, {"hang": True, "first": True},
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    creating=st.lists(_HOW, max_size=4),
+    looking=st.lists(st.sampled_from([{"status": 500}, {"cut": True}, {"body": b"x"}]), max_size=6),
+    dies=st.lists(st.booleans(), max_size=4),
+)
+async def test_whatever_goes_wrong_an_intention_is_deployed_once(
+    fake: Scene, creating: list[dict[str, Any]], looking: list[dict[str, Any]], dies: list[bool]
+) -> None:
+    fake.workspace.made[fake.id] = [replace(each, trigger=Trigger.MANUAL) for each in fake.workspace.deploys(fake.id)]
+    before, words, found = fake.deploys(), intend(), None
+    fake.api.troubled.ahead.clear()
+    for how in creating:
+        trouble(fake, CREATE, **how)
+    for how in looking:
+        trouble(fake, "GET .*/deploys$", **how)
+    manners = quick(answer_s=0.15, settle_s=(0.01, 0.02), tries=3)
+    platform = await fake.adapter(manners=manners)
+    for died in [*dies, *[False] * 12]:
+        if died:
+            platform = await fake.adapter(manners=manners)
+        with suppress(OutOfReach):
+            found = await platform.deploy(fake.id, intention=words)
+            break
+    assert found is not None
+    assert fake.deploys() == before + 1
+    assert found.id == fake.workspace.deploys(fake.id)[0].id
+
+
 @pytest.mark.parametrize("verb", ["suspend", "resume"])
 async def test_a_write_whose_effect_can_be_seen_is_looked_at(fake: Scene, verb: str) -> None:
     platform = await fake.adapter()
@@ -484,6 +524,17 @@ async def test_a_line_of_the_platforms_own_brings_the_next_look_forward(fake: Sc
         await asyncio.gather(reading, return_exceptions=True)
 
 
+async def test_limits_while_following_are_waited_out(fake: Scene) -> None:
+    clock = HastyClock()
+    platform = await fake.adapter(clock=clock)
+    made = await platform.deploy(fake.id, intention=intend())
+    trouble(fake, "GET .*/deploys/", times=1, status=429, headers={"retry-after": "40"})
+    calls = platform.calls
+    told = [each async for each in platform.follow(fake.id, made.id)]
+    assert (told[-1].status, platform.calls - calls) == ("live", 2)
+    assert 39 <= sum(clock.waited) <= 41
+
+
 # --- following logs -----------------------------------------------------------------------------------------------------
 
 
@@ -528,6 +579,21 @@ async def test_without_a_websocket_lines_come_by_asking(fake: Scene, status: int
         seen = [await first, await anext(lines), await anext(lines)]
     await lines.aclose()  # type: ignore[attr-defined]
     assert [each.text for each in seen] == ["line 0", "line 1", "line 2"]
+
+
+async def test_a_key_that_is_taken_back_ends_the_line(fake: Scene) -> None:
+    platform = await fake.adapter(clock=HastyClock(haste=100))
+    lines = aiter(platform.follow_logs(fake.id))
+    first = asyncio.ensure_future(anext(lines))
+    await _until(lambda: fake.workspace.waiting)
+    await fake.say("a line")
+    await first
+    fake.workspace.owners[0] = replace(fake.workspace.owners[0], key="a-new-key")
+    second = asyncio.ensure_future(anext(lines))
+    _, queue = fake.workspace.waiting[0]
+    queue.put_nowait(None)  # not a line: the subscription breaks
+    with pytest.raises(OutOfReach, match="refused the key"):
+        await asyncio.wait_for(second, 10)
 
 
 async def test_a_frame_that_is_no_line_is_passed_over(fake: Scene) -> None:

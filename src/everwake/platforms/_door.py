@@ -168,10 +168,14 @@ class Door:
                 if trouble.kind in (_Kind.LOST, _Kind.FAILED) and method not in _REPEATABLE:
                     answered = trouble.kind is _Kind.FAILED
                     raise Unclear(trouble.told.message, hint=trouble.told.hint, answered=answered) from None
+                if trouble.wait_s:
+                    # For whoever asks next, too; this call waits for it at the top of the loop.
+                    self._spent[bucket] = self.clock.monotonic() + trouble.wait_s + self.roll() * 0.25
                 if n == most:
                     raise trouble.told from None
-                step_s = min(self.manners.first_s * 2.0 ** (n - 1), self.manners.most_s) * (0.5 + self.roll())
-                left_s = await self._wait(trouble.wait_s + self.roll() * 0.25 if trouble.wait_s else step_s, left_s)
+                if not trouble.wait_s:
+                    step_s = min(self.manners.first_s * 2.0 ** (n - 1), self.manners.most_s)
+                    left_s = await self._wait(step_s * (0.5 + self.roll()), left_s)
                 log.debug("platform.again", extra={"operation": operation, "tries": n})
         raise AssertionError("unreachable")
 

@@ -67,6 +67,8 @@ class Following:
                     async for line in self._stream(connection):
                         yield line
             except _NoUpgrade as answer:
+                if answer.told is not None:
+                    raise answer.told from None
                 refused = answer.for_good
             except (OSError, TimeoutError, EverwakeError) as error:
                 if isinstance(error, EverwakeError) and not isinstance(error, OutOfReach):
@@ -129,10 +131,10 @@ class Following:
 
 
 class _NoUpgrade(Exception):  # noqa: N818
-    """The platform answered with something else. for_good: it will not be otherwise next time."""
+    """The platform answered with something else. for_good: it will not be otherwise next time.   told: and it is the end."""
 
-    def __init__(self, for_good: bool) -> None:
-        self.for_good = for_good
+    def __init__(self, for_good: bool, told: OutOfReach | None = None) -> None:
+        self.for_good, self.told = for_good, told
 
 
 class _Opened:
@@ -168,7 +170,7 @@ class _Opened:
         except InvalidStatus as answer:
             status = answer.response.status_code
             if status == 401:
-                raise self._door.refused() from None
+                raise _NoUpgrade(for_good=True, told=self._door.refused()) from None
             raise _NoUpgrade(for_good=status < 500 and status != 429) from None
         except InvalidHandshake:
             raise _NoUpgrade(for_good=False) from None
