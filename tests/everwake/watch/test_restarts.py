@@ -211,6 +211,11 @@ class KeeperThatDies(RuleBasedStateMachine):
         assert sorted(self.keeper.open_incidents, key=by_id) == sorted(incidents, key=by_id)
         self.do(self.begin())
 
+    @rule(name=st.sampled_from(NAMES), seconds=SECONDS)
+    def the_keeper_dies_while_a_service_fails(self, name: str, seconds: float) -> None:
+        self.a_service_changes(name, REFUSED, seconds)
+        self.the_keeper_dies_and_another_begins()
+
     @invariant()
     def what_is_written_is_what_is(self) -> None:
         if not hasattr(self, "keeper"):
