@@ -77,7 +77,7 @@ class Drilling:
         now, books = house.clock.now(), self._platform.books
         asleep = [each.name for each in self._platform.services(owner_id) if books.standing(each.id).is_asleep]
         return {
-            "speed": house.pace.speed, "calendar": self._platform.calendar.now(now).isoformat(),
+            "speed": house.pace.speed, "calendar": self._platform.calendar.shows(now).isoformat(),
             "free_hours": house.rules.free_hours, "broken": dict(self.broken(owner_id)),
             "asleep": asleep,
         }  # fmt: skip

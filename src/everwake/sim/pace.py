@@ -37,7 +37,7 @@ class Calendar:
     platform: datetime
     pace: Pace
 
-    def now(self, real: datetime) -> datetime:
+    def shows(self, real: datetime) -> datetime:
         """What it shows at a real moment; never before `platform`, also when the machine's clock was set back."""
         passed_s = max(0.0, (real - self.real).total_seconds())
         try:
@@ -47,11 +47,11 @@ class Calendar:
 
     def month(self, real: datetime) -> str:
         """Its month, such as "2026-11"."""
-        return self.now(real).strftime("%Y-%m")
+        return self.shows(real).strftime("%Y-%m")
 
     def month_ends_in_s(self, real: datetime) -> float:
         """Real seconds until its next 1st, 00:00."""
-        now = self.now(real)
+        now = self.shows(real)
         first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         following = (first + timedelta(days=32)).replace(day=1)
         return (following - now).total_seconds() / self.pace.speed

@@ -504,7 +504,7 @@ class Platform:
 
     def _calendar_facts(self) -> dict[str, str]:
         now = self._clock.now()
-        return {"calendar.real": now.isoformat(), "calendar.platform": self._calendar.now(now).isoformat()}
+        return {"calendar.real": now.isoformat(), "calendar.platform": self._calendar.shows(now).isoformat()}
 
     async def _looked(self) -> None:
         """Memory, twice a second; samples for the metrics now and then."""
@@ -540,4 +540,4 @@ def _calendar(store: Store, now: datetime, pace: Pace) -> Calendar:
     if platform is None or real is None:
         return Calendar(now, now, pace)
     before = Calendar(datetime.fromisoformat(real), datetime.fromisoformat(platform), Pace())
-    return Calendar(now, before.now(now).astimezone(UTC), pace)
+    return Calendar(now, before.shows(now).astimezone(UTC), pace)

@@ -133,7 +133,11 @@ class Simulator:
         asked = self._asked
         file, blueprint = self._read()
         self.notes = blueprint.notes
-        asked.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            asked.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"cannot use {asked.data} as data folder: {error.strerror}"
+            raise Misused(why, hint="name another with --data") from None
         free = ports.free_from(asked.port)
         listener = stack.enter_context(_listening(next(free)))
         store = stack.enter_context(Store(asked.data / "platform.sqlite3"))

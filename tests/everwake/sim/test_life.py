@@ -230,7 +230,7 @@ def test_paced_waits_are_shorter_never_longer_and_never_too_short_for_a_process(
 def test_the_calendar_runs_at_the_pace_and_never_back(speed: float, after_s: float) -> None:
     calendar = Calendar(NOW, NOW, Pace(speed))
     later = NOW + timedelta(seconds=after_s)
-    assert calendar.now(later) >= NOW
-    assert calendar.now(NOW - timedelta(days=1)) == NOW
+    assert calendar.shows(later) >= NOW
+    assert calendar.shows(NOW - timedelta(days=1)) == NOW
     ends = later + timedelta(seconds=calendar.month_ends_in_s(later) + 0.01)
     assert calendar.month(ends) > calendar.month(later)
