@@ -383,8 +383,9 @@ async def test_clocks_that_differ_make_no_second_deploy(fake: Scene) -> None:
 
 _HOW = st.sampled_from(
     [
-        {"status": 500}, {"status": 500, "first": True}, {"cut": True, "first": True}, {"cut": True, "body": b""},
-        {"status": 429}, {"body": b"<html>", "first": True}, {"status": 202, "body": b"", "first": True}, {"hang": True, "first": True},
+        {"status": 429}, {"status": 500}, {"status": 500, "first": True}, {"cut": True, "body": b""},
+        {"cut": True, "first": True}, {"hang": True, "first": True}, {"body": b"<html>", "first": True},
+        {"status": 202, "body": b"", "first": True},
     ]
 )  # fmt: skip
 
