@@ -67,7 +67,7 @@ def judge(expect: Expect, status: int, headers: Mapping[str, str], body: bytes, 
         wanted = ", ".join(map(str, expect.status)) or "2xx"
         # Which door of the platform answered says more than the status.
         routing = headers.get("x-render-routing", "")
-        edge = f" (x-render-routing: {routing[:80]})" if routing else ""
+        edge = f"; x-render-routing: {routing[:80]}" if routing else ""
         return _unmet(FailureKind.STATUS, f"status {status}, expected {wanted}{edge}")
     for name, value in expect.headers.items():
         found = headers.get(name.lower())

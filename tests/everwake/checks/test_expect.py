@@ -117,4 +117,4 @@ def test_a_value_that_is_a_secret_by_its_name_is_not_told() -> None:
 def test_a_wrong_status_names_the_door_of_the_platform_that_gave_it() -> None:
     failure = judge(Expect(), 503, {"x-render-routing": "suspend-by-user"}, b"", 0.1)
     assert failure is not None
-    assert failure.detail == "status 503, expected 2xx (x-render-routing: suspend-by-user)"
+    assert failure.detail == "status 503, expected 2xx; x-render-routing: suspend-by-user"

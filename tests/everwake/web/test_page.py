@@ -294,6 +294,18 @@ async def test_an_address_of_details_opens_them_and_without_history_they_say_so(
     await expect(dialog).to_be_hidden()
 
 
+async def test_in_its_first_hour_latencies_are_told_in_words_for_there_is_no_line_yet(
+    open_page: OpenPage, keeper: FakeKeeper
+) -> None:
+    del keeper.hours[:-1]
+    page = await open_page(f"{keeper.url}#/service/backend")
+    dialog = page.get_by_role("dialog", name="Backend")
+    await expect(dialog).to_contain_text(
+        re.compile(r"Half of them within \d+ ms, 95 % within \d+ ms; a line needs two hours")
+    )
+    await expect(dialog.locator("canvas")).to_have_count(0)
+
+
 async def test_a_service_added_to_the_fleet_file_appears_and_one_taken_away_goes(
     open_page: OpenPage, keeper: FakeKeeper
 ) -> None:

@@ -157,8 +157,11 @@ export class Details {
     }
     past.replaceChildren(...made);
     if (hours?.length) {
-      if (hours.every(({ p50_ms }) => p50_ms === null)) {
-        chart.replaceChildren(node("p", "dim", "No answer within a whole hour is known yet."));
+      const answered = hours.filter(({ p50_ms }) => p50_ms !== null);
+      if (answered.length < 2) {
+        const [{ p50_ms, p95_ms } = {}] = answered;
+        const so = answered.length ? `Half of them within ${took(p50_ms)}, 95 % within ${took(p95_ms)}` : "Nothing is known yet";
+        chart.replaceChildren(node("p", "dim", `${so}; a line needs two hours.`));
         return;
       }
       try {
