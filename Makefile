@@ -65,6 +65,9 @@ soak: $(VENV)/dev-installed
 docs: $(VENV)/dev-installed
 	@$(BIN)/python -m chatify.settings_docs > docs/settings.md
 	@$(BIN)/python -m everwake.fleet.tables docs/everwake-toml.md
+	@$(BIN)/python -m everwake.diagnose.tables > docs/causes.md
+	@$(BIN)/python -m chatify.settings_docs --schema > src/everwake/doctor/schemas/chatify.json
+	@$(BIN)/python -m everwake.doctor.tables docs/rules/variables.md
 
 clean:
 	rm -rf $(VENV) .everwake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
