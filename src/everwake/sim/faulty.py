@@ -1,21 +1,24 @@
 """Bad commits: `python -m everwake.sim.faulty HOW -- COMMAND` runs a service's own command with one fault.
 
 crash-at-start   ends before it runs anything
-crash-loop       runs it, and dies some seconds later
-out-of-memory    runs it, and takes ever more memory
+crash-loop       runs it, and dies some seconds after it listens
+out-of-memory    runs it, and takes ever more memory once it listens
 slow-start       says that it prepares, for a very long time
 wrong-port       runs it with another PORT
 """
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 
 from everwake.sim.instance import free_port, shell
+from everwake.sim.ports import HOST
 
 __all__ = ["main"]
 
@@ -23,6 +26,7 @@ LIVES_S = 4.0
 PATIENT_S = 2.0
 BITE_BYTES, BITES, BITE_S = 32 * 2**20, 40, 0.05  # 1.25 GiB at the most, whatever the limit is
 PREPARES_S = 3600.0
+LOOK_S, STARTS_WITHIN = 0.1, 600
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,14 +52,15 @@ def _crash_at_start(command: str) -> int:
 
 def _crash_loop(command: str) -> int:
     with _Child(command) as child:
-        if child.ended_within(LIVES_S):
+        if child.ended_before_it_listens() or child.ended_within(LIVES_S):
             return child.status
     raise RuntimeError("connection pool exhausted")
 
 
 def _out_of_memory(command: str) -> int:
     with _Child(command) as child:
-        child.ended_within(PATIENT_S)
+        if child.ended_before_it_listens() or child.ended_within(PATIENT_S):
+            return child.status
         hoard = []
         for _ in range(BITES):
             hoard.append(os.urandom(4096) * (BITE_BYTES // 4096))
@@ -105,6 +110,15 @@ class _Child:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def ended_before_it_listens(self) -> bool:
+        port = int(os.environ.get("PORT", "0"))
+        for _ in range(STARTS_WITHIN):
+            with suppress(OSError), socket.create_connection((HOST, port), timeout=1.0):
+                return False
+            if self.ended_within(LOOK_S):
+                return True
+        return False
 
     @property
     def status(self) -> int:

@@ -60,6 +60,8 @@ class Hosted:
         self._changed = asyncio.Event()
         self._wake_failed_at_s: float | None = None
         self._is_waking = False
+        self._is_closing = False
+        self._starting: set[Box] = set()
         self._inbound_s = house.clock.monotonic()
         self._throttle = Throttle(house.rules.wake_burst, self._inbound_s)
 
@@ -80,6 +82,11 @@ class Hosted:
         """Those that run, the oldest first."""
         current = [self._box] if self._box is not None else []
         return [each for each in (*self._leaving, *current) if not each.has_ended]
+
+    @property
+    def limited(self) -> set[Box]:
+        """Those that a plan's memory limit is for: all that run, starting ones included."""
+        return {*self.boxes, *self._starting}
 
     @property
     def box(self) -> Box | None:
@@ -109,7 +116,11 @@ class Hosted:
     async def route(self, *, wants_html: bool) -> Upstream | Refusal:
         """Where a request goes; it counts as inbound."""
         self.inbound()
-        direction = self._direction(wants_html)
+        is_admitted = True
+        if not self._is_ready and self.standing.is_asleep:
+            now_s = self._house.clock.monotonic()
+            self._throttle, is_admitted = self._throttle.ask(now_s, self._house.rules)
+        direction = self._direction(wants_html, is_admitted)
         if direction in (Direction.HOLD, Direction.LOADING):
             self.wake()
         if direction is Direction.HOLD:
@@ -122,11 +133,8 @@ class Hosted:
         """The instance gave no answer."""
         return answers.refusal(Direction.UNREACHABLE, is_free=self.service.is_free)
 
-    def _direction(self, wants_html: bool) -> Direction:
-        now_s, rules = self._house.clock.monotonic(), self._house.rules
-        standing, is_admitted = self.standing, True
-        if not self._is_ready and standing.is_asleep:
-            self._throttle, is_admitted = self._throttle.ask(now_s, rules)
+    def _direction(self, wants_html: bool, is_admitted: bool = True) -> Direction:
+        now_s, rules, standing = self._house.clock.monotonic(), self._house.rules, self.standing
         failed_at_s = self._wake_failed_at_s
         broken = self._house.books.broken.get(self.id)
         how = broken.how if broken else ""
@@ -213,16 +221,11 @@ class Hosted:
 
     async def exit(self) -> None:
         """The simulator stops: SIGTERM to all, SIGKILL to who is still there after 3 s."""
+        self._is_closing = True
         task, box = self._detach()
         if task is not None:
             task.cancel()
         await asyncio.gather(*(each.stop(GRACE_AT_EXIT_S) for each in {*self._leaving, *([box] if box else [])}))
-
-    async def out_of_memory(self) -> None:
-        """Its instance used more than its plan gives: it is ended."""
-        if self._box is not None:
-            self._box.is_out_of_memory = True
-            await self._box.kill()
 
     async def started(self, box: Box, rules: Rules | None = None) -> None:
         """Returns when a started instance may take traffic.
@@ -234,6 +237,7 @@ class Hosted:
         rules = rules or house.rules
         began_s = scanned_s = house.clock.monotonic()
         pause_s, has_detected = LOOK_FIRST_S, False
+        self._starting.add(box)
         try:
             while True:
                 if box.has_ended:
@@ -263,10 +267,16 @@ class Hosted:
         except BaseException:
             await box.kill()
             raise
+        finally:
+            self._starting.discard(box)
 
     # --- the task that keeps the current instance ------------------------------------------------------------------------
 
     def _keep(self, deploy: Deploy, box: Box | None) -> None:
+        if self._is_closing:  # a request or a deploy that came a moment too late
+            if box is not None:
+                self._clear(None, box, 0.0)
+            return
         self._keeping = self._house.do(self._kept(deploy, box))
 
     async def _kept(self, deploy: Deploy, box: Box | None) -> None:

@@ -128,13 +128,13 @@ class Box:
         """Status that its health path answers; None for no answer in time."""
         return await ready.status(HOST, self.port, path, named, within_s)
 
-    def terminate(self) -> None:
+    async def terminate(self) -> None:
         """SIGTERM to the program; where a shell stands before it, to the shell's children."""
         self.is_stopping = True
         if self._process is None or self.has_ended:
             return
         if sys.platform != "win32":
-            everyone = tree.look()
+            everyone = await asyncio.to_thread(tree.look)
             me = everyone.get(self.pid)
             children = {pid for pid, use in everyone.items() if use.parent == self.pid}
             if me is not None and me.name in SHELLS and children:
@@ -151,7 +151,7 @@ class Box:
 
     async def stop(self, grace_s: float) -> None:
         """SIGTERM, after the grace SIGKILL; returns when all of it is gone."""
-        self.terminate()
+        await self.terminate()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), grace_s)
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from everwake.sim.records import LogEntry
-from everwake.sim.store import Store
+from everwake.sim.store import Store, microseconds
 from everwake.sim.verbs import LogPage, LogQuery
 
 __all__ = ["Lines", "level_of", "matches"]
@@ -79,7 +79,7 @@ class Lines:
         # No two lines share a moment, so a page of the log can go on exactly where the one before it ended.
         self._latest = at = max(self._now(), self._latest + _TICK)
         entry = LogEntry(
-            id=f"log-{int(at.timestamp() * 1e6)}", service_id=service_id, at=at, type=type_, text=text,
+            id=f"log-{microseconds(at)}", service_id=service_id, at=at, type=type_, text=text,
             level=level or level_of(text), instance=instance,
         )  # fmt: skip
         self._unwritten.append(entry)

@@ -511,12 +511,12 @@ class Platform:
         sampled_s = 0.0
         while True:
             await asyncio.sleep(LOOK_S)
-            boxes = [(each, box) for each in self._hosted.values() for box in each.boxes if box.pid]
+            boxes = [(each, box) for each in self._hosted.values() for box in each.limited if box.pid]
             everyone = await asyncio.to_thread(tree.look) if boxes else {}
             for hosted, box in boxes:
-                use = tree.used(box.pid, everyone)
-                if box is hosted.box and use.memory_bytes > self._house.memory_limit_bytes(hosted.service):
-                    await hosted.out_of_memory()
+                if tree.used(box.pid, everyone).memory_bytes > self._house.memory_limit_bytes(hosted.service):
+                    box.is_out_of_memory = True
+                    await box.kill()
             now_s = asyncio.get_running_loop().time()
             if now_s - sampled_s >= SAMPLE_S:
                 sampled_s, at = now_s, self._clock.now()

@@ -4,15 +4,16 @@ import asyncio
 import json
 import secrets
 import socket
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from everwake.clock import SystemClock
-from everwake.errors import Misused
+from everwake.errors import DidNotStart, Misused
 from everwake.ports import Clock
 from everwake.sim import own_blueprint, ports, redis
 from everwake.sim.blueprint import Blueprint, parse
@@ -27,12 +28,13 @@ from everwake.sim.processes.group import Group
 from everwake.sim.records import Deploy, Owner
 from everwake.sim.resolving import Missing, Reach, resolve
 from everwake.sim.store import Store
-from everwake.sim.syncing import moved, synced
+from everwake.sim.syncing import Place, moved, synced
 
 __all__ = ["Asked", "Simulator"]
 
 TALLY_S = 1.0
 LOOK_S = 0.1
+PORT_RACES = 3
 BLUEPRINT_BYTES = 2**20
 
 
@@ -139,7 +141,7 @@ class Simulator:
             why = f"cannot use {asked.data} as data folder: {error.strerror}"
             raise Misused(why, hint="name another with --data") from None
         free = ports.free_from(asked.port)
-        listener = stack.enter_context(_listening(next(free)))
+        listener = stack.enter_context(_listening(free))
         store = stack.enter_context(Store(asked.data / "platform.sqlite3"))
         if not store.read(Owner):
             # Not in the form of a real key, so that nobody takes it for one.
@@ -151,10 +153,10 @@ class Simulator:
         )  # fmt: skip
         self.platform = platform = Platform(store, self._group, self._clock, settings)
         edge = await stack.enter_async_context(Edge(platform, self._clock))
-        self._edge_port = await edge.open_shared(next(free))
+        self._edge_port = await _open(edge, None, free)
         places = await self._opened(edge, blueprint, free)
-        stores = await self._stores(stack, blueprint, next(free))
-        reach = {**asked.elsewhere, **{name: f"http://{ports.HOST}:{port}" for name, port in places.items()}}
+        stores = await self._stores(stack, blueprint, free)
+        reach = {**asked.elsewhere, **{name: f"http://{ports.HOST}:{place.port}" for name, place in places.items()}}
         known = {
             **{f"service {name}": url for name, url in reach.items()},
             **{f"store {name}": url for name, url in stores.items()},
@@ -173,9 +175,6 @@ class Simulator:
         before = store.fact("synced")
         after = await synced(platform, self.owner.id, blueprint, resolved, places, known, before)
         platform.books.put(facts={"reach": json.dumps(known), "synced": after, "generated": generated.text})
-        for service in platform.services(self.owner.id):
-            if service.type in ROUTED:
-                await edge.open(service.id, service.port)
         platform.do(self._tallied(edge))
         await self._served(stack, listener)
 
@@ -192,36 +191,49 @@ class Simulator:
         here = tuple(each for each in blueprint.services if each.name not in self._asked.elsewhere)
         return file.resolve(), replace(blueprint, services=here)
 
-    async def _opened(self, edge: Edge, blueprint: Blueprint, free: Any) -> dict[str, int]:
-        """The edge's port of every service that it serves, new ones included; as before where that is possible."""
+    async def _opened(self, edge: Edge, blueprint: Blueprint, free: Iterator[int]) -> dict[str, Place]:
+        """The id and the edge's port of every service that it serves, where possible the port of before. A new service has its
+        id from here, so that its port is ours from this moment on: one that is only found free may be gone a second later."""
         books = self.platform.books
-        existing = {each.name: each for each in books.services.values()}
-        places: dict[str, int] = {}
-        for name, service in existing.items():
+        places: dict[str, Place] = {}
+        for service in books.services.values():
             if service.type in ROUTED:
-                port = service.port if ports.is_free(service.port) else next(free)
+                port = await _open(edge, service.id, chain([service.port], free))
                 if port != service.port:
                     books.put(replace(service, port=port))
-                places[name] = await edge.open(service.id, port)
+                places[service.name] = Place(service.id, port)
         for draft in blueprint.services:
             if draft.type in ROUTED and draft.name not in places:
-                places[draft.name] = next(each for each in free if each not in places.values())
+                service_id = new_id("srv")
+                places[draft.name] = Place(service_id, await _open(edge, service_id, free))
         return places
 
-    async def _stores(self, stack: AsyncExitStack, blueprint: Blueprint, port: int) -> dict[str, str]:
+    async def _stores(self, stack: AsyncExitStack, blueprint: Blueprint, free: Iterator[int]) -> dict[str, str]:
         """Where each Key Value service answers; those that nobody gave share one Redis of the simulator's own."""
         given = self._asked.stores
         found = {name: given.get(name) or given.get("*", "") for name in blueprint.stores}
         if not all(found.values()):
-            own = redis.own(port, self._asked.data, self._asked.surroundings)
-            self._witness.say(f"starting {own.said} on port {port}")
-            patience = Patience(start_s=30.0)
-            fleet = await stack.enter_async_context(
-                Fleet(self._group, self._asked.data / "logs", self._witness, patience)
-            )  # fmt: skip
-            await fleet.start([own.program])
-            found = {name: url or own.url for name, url in found.items()}
+            url = await self._own_redis(stack, free)
+            found = {name: each or url for name, each in found.items()}
         return found
+
+    async def _own_redis(self, stack: AsyncExitStack, free: Iterator[int]) -> str:
+        for race in range(1, PORT_RACES + 1):
+            own = redis.own(next(free), self._asked.data, self._asked.surroundings)
+            self._witness.say(f"starting {own.said} on port {own.program.port}")
+            async with AsyncExitStack() as tried:
+                fleet = await tried.enter_async_context(
+                    Fleet(self._group, self._asked.data / "logs", self._witness, Patience(start_s=30.0))
+                )
+                try:
+                    await fleet.start([own.program])
+                except DidNotStart:
+                    if race == PORT_RACES or ports.is_free(own.program.port):
+                        raise
+                    continue  # somebody took the port between the look and the start
+                stack.push_async_exit(tried.pop_all())
+                return own.url
+        raise AssertionError("the last race returns or raises")
 
     def _given(self, service: str, variable: str) -> str | None:
         given = self._asked.given
@@ -267,8 +279,18 @@ class _Generated:
         return json.dumps(self._made)
 
 
-def _listening(port: int) -> socket.socket:
-    try:
-        return socket.create_server((ports.HOST, port))
-    except OSError as error:
-        raise Misused(f"cannot listen on {ports.HOST}:{port}: {error.strerror}", hint="name another --port") from None
+def _listening(free: Iterator[int]) -> socket.socket:
+    for port in free:
+        try:
+            return socket.create_server((ports.HOST, port))
+        except OSError:
+            continue  # taken since it was looked at
+    raise Misused(f"no port of {ports.HOST} is free", hint="name a lower --port")
+
+
+async def _open(edge: Edge, service_id: str | None, free: Iterator[int]) -> int:
+    """Listen for a service (None: for all, by Host) on the first of these ports that can be had."""
+    for port in free:
+        with suppress(Misused):
+            return await (edge.open_shared(port) if service_id is None else edge.open(service_id, port))
+    raise Misused(f"no port of {ports.HOST} is free for the edge", hint="name a lower --port")

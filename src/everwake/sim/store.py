@@ -17,7 +17,7 @@ from everwake.sim.life import Ledger
 from everwake.sim.records import Broken, Deploy, EnvGroup, Event, LogEntry, Owner, Service, Standing
 from everwake.sim.verbs import LogQuery
 
-__all__ = ["Record", "Store", "identity"]
+__all__ = ["Record", "Store", "identity", "microseconds"]
 
 VERSION = 1
 KEPT_LINES = 20_000  # of one service
@@ -45,7 +45,8 @@ def identity(record: Record) -> str:
     return record.owner_id if isinstance(record, Ledger) else record.id
 
 
-def _microseconds(at: datetime) -> int:
+def microseconds(at: datetime) -> int:
+    """Since 1970, exactly."""
     return (at - _EPOCH) // _MICROSECOND
 
 
@@ -115,7 +116,7 @@ class Store:
             self._db.executemany(
                 "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (_microseconds(each.at), each.service_id, each.type, each.level, each.instance, each.text)
+                    (microseconds(each.at), each.service_id, each.type, each.level, each.instance, each.text)
                     for each in entries
                 ],
             )
@@ -145,10 +146,10 @@ class Store:
             values += map(_pattern, query.texts)
         if query.since is not None:
             where.append("at >= ?")
-            values.append(_microseconds(query.since))
+            values.append(microseconds(query.since))
         if query.until is not None:
             where.append("at <= ?")
-            values.append(_microseconds(query.until))
+            values.append(microseconds(query.until))
         order = "DESC" if query.newest_first else "ASC"
         rows = self._db.execute(
             "SELECT at, service, type, level, instance, text FROM lines"  # noqa: S608 - column names are ours
@@ -166,7 +167,7 @@ class Store:
 
 def _order(record: Record) -> int:
     at = getattr(record, "created_at", None) or getattr(record, "at", None)
-    return _microseconds(at) if at is not None else 0
+    return microseconds(at) if at is not None else 0
 
 
 def _pattern(text: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from everwake.sim.blueprint import Blueprint, ServiceDraft
@@ -17,9 +17,17 @@ from everwake.sim.platform import RUNS, Platform
 from everwake.sim.records import Broken, Commit, Deploy, EnvGroup, Service, Trigger
 from everwake.sim.resolving import Resolved
 
-__all__ = ["moved", "synced"]
+__all__ = ["Place", "moved", "synced"]
 
 _OWN_COMMANDS = ("chatify", "everwake")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the edge answers for a service: its id, and a port of loopback."""
+
+    id: str
+    port: int
 
 
 def moved(books: Books, before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -55,11 +63,11 @@ async def synced(
     owner_id: str,
     blueprint: Blueprint,
     resolved: Resolved,
-    ports: Mapping[str, int],
+    places: Mapping[str, Place],
     addresses: Mapping[str, str],
     known: str | None,
 ) -> str:
-    """Bring it in; what to pass as `known` the next time. ports: of the edge by service.   addresses: as given to `moved`.
+    """Bring it in; what to pass as `known` the next time. places: by service, of those that the edge serves.   addresses: as given to `moved`.
 
     known: of the time before.
     """
@@ -84,7 +92,7 @@ async def synced(
         linked = tuple(groups[name].id for name in draft.groups if name in groups)
         old = services.get(draft.name)
         if old is None:
-            await platform.add(_service(draft, owner_id, env, linked, ports.get(draft.name, 0), books))
+            await platform.add(_service(draft, owner_id, env, linked, places.get(draft.name), books))
         elif digests.get(f"service {draft.name}") != digest:
             await _changed(platform, old, draft, env, linked)
         digests[f"service {draft.name}"] = digest
@@ -109,12 +117,18 @@ async def _changed(
 
 
 def _service(
-    draft: ServiceDraft, owner_id: str, env: Mapping[str, str], groups: tuple[str, ...], port: int, books: Books
+    draft: ServiceDraft,
+    owner_id: str,
+    env: Mapping[str, str],
+    groups: tuple[str, ...],
+    place: Place | None,
+    books: Books,
 ) -> Service:
     now = books.now()
     commit = Commit(id=secrets.token_hex(20), message="As the blueprint has it", created_at=now)
     return Service(
-        id=new_id("srv"), owner_id=owner_id, name=draft.name, type=draft.type, created_at=now, updated_at=now, port=port,
+        id=place.id if place else new_id("srv"), owner_id=owner_id, name=draft.name, type=draft.type, created_at=now,
+        updated_at=now, port=place.port if place else 0,
         env=dict(env), groups=groups, commits=(commit,), **_settings(draft),
     )  # fmt: skip
 

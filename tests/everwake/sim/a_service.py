@@ -1,7 +1,8 @@
 """A tiny service to run on the simulated platform: `python a_service.py [WORD ...]`, on PORT. Answers any GET with its instance.
 
-dies=N ends at once with status N · after=S ends S seconds after it listens (with status=N) · sick: /health answers 500
-late=S listens S seconds after its start · elsewhere listens on another port · eats=MB takes so much memory once it listens
+dies=N ends at once with status N · after=S ends S seconds after its first answer (status=N) · sick: /health answers 500
+late=S listens S seconds after its start · elsewhere listens on another port · eats=MB takes so much memory
+once it listens, hoards=MB before
 stubborn ignores SIGTERM · GET /env answers its variables · GET /crash ends it with status 3 · GET /sick makes it sick, for good
 """
 
@@ -23,8 +24,8 @@ def main() -> None:
     if "dies" in words:
         print("going to die", flush=True)
         sys.exit(int(words["dies"]))
+    hoard = [b"x" * (int(words.get("hoards", 0)) * 2**20)]
     time.sleep(float(words.get("late", 0)))
-    hoard: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,6 +40,8 @@ def main() -> None:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            if "after" in words:
+                threading.Timer(float(words.pop("after")), end).start()
 
         def log_message(self, format: str, *arguments: object) -> None:
             print(f"asked for {self.path}", flush=True)
@@ -54,8 +57,6 @@ def main() -> None:
     port = 0 if "elsewhere" in words else int(os.environ["PORT"])
     server = ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), port), Handler)
     print(f"listening on {server.server_port}", flush=True)
-    if "after" in words:
-        threading.Timer(float(words["after"]), end).start()
     if "eats" in words:
         hoard.append(b"x" * (int(words["eats"]) * 2**20))
     server.serve_forever()
