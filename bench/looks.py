@@ -7,6 +7,7 @@ Everwake's row holds all of a look: options, transfer, phases, headers, JSON exp
 
 import argparse
 import asyncio
+import shutil
 import statistics
 import subprocess
 import sys
@@ -146,6 +147,64 @@ def bare(url: str, ca_file: str, looks: int) -> float:
     return (time.process_time() - began) / looks
 
 
+def blackbox(url: str, ca_file: str, looks: int) -> float:
+    """prometheus-blackbox-exporter, one processor for it: what it spends on a probe, being asked for it over HTTP included."""
+    import http.client
+    import json
+    import os
+    import socket
+    import threading
+    from urllib.parse import quote
+
+    import psutil
+
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        http_probe = {
+            "preferred_ip_protocol": "ip4", "fail_if_body_not_matches_regexp": ['"status":"healthy"'],
+            "tls_config": {"ca_file": ca_file},
+        }  # fmt: skip
+        config = Path(folder) / "blackbox.yml"  # JSON is YAML
+        config.write_text(json.dumps({"modules": {"look": {"prober": "http", "timeout": "9s", "http": http_probe}}}))
+        free.close()
+        argv = [BLACKBOX, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+        with subprocess.Popen(argv, env={**os.environ, "GOMAXPROCS": "1"}) as exporter:
+            try:
+                await_open(port)
+
+                def ask(times: int) -> None:
+                    line = http.client.HTTPConnection("127.0.0.1", port)
+                    for _ in range(times):
+                        line.request("GET", f"/probe?module=look&target={quote(url, safe='')}")
+                        answer = line.getresponse().read()
+                        assert b"probe_success 1" in answer, answer
+                    line.close()
+
+                ask(20)
+                spent, began = psutil.Process(exporter.pid).cpu_times, psutil.Process(exporter.pid).cpu_times()
+                askers = [threading.Thread(target=ask, args=(looks // 10,)) for _ in range(10)]
+                for asker in askers:
+                    asker.start()
+                for asker in askers:
+                    asker.join()
+                ended = spent()
+                return (ended.user + ended.system - began.user - began.system) / (looks // 10 * 10)
+            finally:
+                exporter.kill()
+
+
+def await_open(port: int) -> None:
+    import contextlib
+    import socket
+
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    raise TimeoutError("the exporter does not listen")
+
+
 # --- steering ---------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +258,10 @@ WAYS = {
     "aiohttp, uvloop": "aiohttp uvloop",
     "httpx": "httpx asyncio",
 }
+# The peer that others would run instead: apt-get install --no-install-recommends prometheus-blackbox-exporter
+BLACKBOX = shutil.which("prometheus-blackbox-exporter") or ""
+if BLACKBOX:
+    WAYS["blackbox exporter"] = "blackbox -"
 
 
 def one_way(way: str, load: str, looks: int, url: str, ca_file: str) -> float:
@@ -206,6 +269,8 @@ def one_way(way: str, load: str, looks: int, url: str, ca_file: str) -> float:
     name, loop = way.split()
     if name == "bare":
         return bare(url, ca_file, looks)
+    if name == "blackbox":
+        return blackbox(url, ca_file, looks)
     steer = saturated(looks) if load == "saturated" else steady(looks, float(load))
     who: Callable[..., Awaitable[float]] = {"aiohttp": aiohttp, "httpx": httpx}.get(name, everwake)
     kind = {"watch": name.partition("-")[2] or "epoll"} if who is everwake else {}
