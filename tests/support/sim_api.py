@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from everwake.clock import SystemClock
+from everwake.ports import Clock
 from everwake.sim.api.app import create
 from everwake.sim.api.drills import Drills
 from everwake.sim.api.limits import Limits
@@ -34,9 +35,10 @@ async def served(
     *,
     limits: Limits = PLENTY,
     drills: Drills | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Served]:
     """Fails at the end when an answer was not of the described shape."""
-    held = Held(create(workspace, drills=drills, clock=SystemClock(), limits=limits))
+    held = Held(create(workspace, drills=drills, clock=clock or SystemClock(), limits=limits))
     troubled = Troubled(held)
     async with serving(troubled, listen("127.0.0.1", 0)) as url:
         yield Served(url, held, troubled)

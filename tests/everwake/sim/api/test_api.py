@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from everwake.sim.api.limits import Limits, Meter
 from everwake.sim.verbs import Refused
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_workspace import KEY, FakeWorkspace
 from tests.support.render_description import WHERE, Held, mistakes
 from tests.support.sim_api import Served, served
@@ -146,19 +147,22 @@ async def test_a_time_may_be_rfc_3339_or_an_epoch(http: httpx.AsyncClient, works
 
 async def test_who_asks_too_often_is_told_when_to_come_back(workspace: FakeWorkspace) -> None:
     a, b = workspace.add("a").id, workspace.add("b").id
-    async with served(workspace, limits=Limits(reads=3, writes=2, per_service=1, window_s=0.6)) as api:
+    clock = FakeClock()
+    async with served(workspace, limits=Limits(reads=3, writes=2, per_service=1), clock=clock) as api:
         async with httpx.AsyncClient(base_url=api.url, headers=BEARER, trust_env=False) as http:
             reads = [await http.get("/services") for _ in range(4)]
             assert [each.headers["ratelimit-remaining"] for each in reads] == ["2", "1", "0", "0"]
             assert [each.status_code for each in reads] == [200, 200, 200, 429]
-            assert (reads[3].headers["retry-after"], reads[3].headers["ratelimit-limit"]) == ("1", "3")
+            assert (reads[3].headers["retry-after"], reads[3].headers["ratelimit-limit"]) == ("60", "3")
             deploys = [(await http.post(f"/services/{id}/deploys")).status_code for id in (a, a, b)]
             assert deploys == [201, 429, 201], "of each service on its own"
             writes = [(await http.put(f"/services/{a}/env-vars/A", json={"value": "1"})).status_code for _ in range(3)]
             assert writes == [200, 200, 429]
             other = await http.get("/services", headers={"Authorization": "Bearer another-key"})
             assert other.status_code == 200, "each key has its own"
-            await asyncio.sleep(0.65)
+            await clock.advance(59)
+            assert (await http.get("/services")).headers["retry-after"] == "1"
+            await clock.advance(1)
             assert (await http.get("/services")).status_code == 200
 
 
