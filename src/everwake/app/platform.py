@@ -17,6 +17,7 @@ from everwake.clock import SystemClock
 from everwake.errors import Misused
 from everwake.fleet.load import load
 from everwake.fleet.schema import Fleet, Secret, Service
+from everwake.fleet.secrets import Partly
 from everwake.model import PlatformService
 from everwake.platforms._kind import Access, Connection
 from everwake.platforms._registry import platforms
@@ -82,7 +83,8 @@ def connect(name: str, access: Access) -> Connection:
 
 
 def _fleet(file: Path, environ: Mapping[str, str]) -> Fleet | None:
-    return load(file, environ, specs()) if file.exists() else None
+    resolver = Partly(environ, lambda where: where[:1] == ("platform",))
+    return load(file, environ, specs(), resolver=resolver) if file.exists() else None
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ def command(
     port: Annotated[
         int,
         typer.Option(
-            min=1, max=65_500, metavar="PORT", help="The dashboard's port; the platform's begin 100 behind it."
+            min=1, max=65_000, metavar="PORT", help="The dashboard's port; the platform's begin 100 behind it."
         ),
     ] = 8600,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder for conversations, logs and up.json.")] = Path(

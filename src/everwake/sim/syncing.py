@@ -67,9 +67,9 @@ async def synced(
     addresses: Mapping[str, str],
     known: str | None,
 ) -> str:
-    """Bring it in; what to pass as `known` the next time. places: by service, of those that the edge serves.   addresses: as given to `moved`.
+    """Bring it in; what to pass as `known` the next time. places: by service, of those that the edge serves.
 
-    known: of the time before.
+    addresses: as given to `moved`.   known: of the time before.
     """
     books = platform.books
     digests: dict[str, str] = {} if known is None else json.loads(known)
