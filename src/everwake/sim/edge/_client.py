@@ -249,8 +249,6 @@ class Client(asyncio.Protocol):
             upstream.abort()
             return
         self._upstream = upstream
-        if self._is_full:
-            upstream.pause()
         self._enter(Phase.ANSWER)
         self._pass_body()
         self.mind_reading()

@@ -11,7 +11,7 @@ class Limits:
 
     head_bytes: of a request's head, and of an answer's.   head_s: from the first byte of a head to its last.
     idle_s: a connection without a request.   connect_s: until the instance has accepted a connection.
-    quiet_s: a request under way in which no byte moves (Render ends one after 100 minutes).
+    quiet_s: a request under way in which no byte moves (100 minutes are said to be Render's limit; not confirmed).
     half_closed_s: the same after the client has said that it will send no more: it may be gone.
     drain_s: what a client still sends after its answer is read that long, so that it sees the answer.
     window_bytes: what is held of one direction before its sender has to wait; one read of the loop may come on top.

@@ -231,6 +231,27 @@ async def test_a_client_that_does_not_read_holds_up_the_server() -> None:
         assert sent < 30_000_000
 
 
+async def test_a_server_that_does_not_read_holds_up_the_client() -> None:
+    async def deaf(line: faulty.Connection) -> None:
+        await line.request()
+        await line.send(SWITCHED)
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.Event().wait()
+
+    async with before(deaf) as standing, standing.line() as (reader, writer):
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while sent < 50_000_000:
+                    writer.write(b"\x82\xff" + (1_000_000).to_bytes(8, "big") + bytes(4 + 1_000_000))
+                    sent += 1_000_000
+                    await writer.drain()
+        assert sent < 30_000_000
+        assert standing.platform.heard[SERVICE] <= sent // 1_000_000
+
+
 async def test_a_thousand_lines_are_held_at_once() -> None:
     async def answers(line: faulty.Connection) -> None:
         await line.request()
