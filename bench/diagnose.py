@@ -24,14 +24,14 @@ _LINES = (
 )
 _OPENINGS = '(((("://@:=' * 400
 _BAD = (
-    "2026-02-24T18:{m:02}:31.154789Z redis.exceptions.ConnectionError: Error 111 connecting to red-{n}:6379. Connection refused.",
+    "2026-02-24T18:{m:02}:31.154789Z redis.exceptions.ConnectionError: Error 111 connecting to red-{n}:6379.",
     "2026-02-24T18:{m:02}:31.154789Z Traceback (most recent call last):",
     "2026-02-24T18:{m:02}:31.154789Z ==> No open ports detected, continuing to scan...",
 )
 
 
 def log(size: int, *, lines: int | None = None) -> Iterator[str]:
-    """A log of about so many bytes, or exactly so many lines: one line in twenty says something notable. Made while it is read."""
+    """A log of about so many bytes, or exactly so many lines: one in twenty says something notable. Made while it is read."""
     made = n = 0
     while made < size if lines is None else n < lines:
         line = (_BAD[n // 20 % len(_BAD)] if n % 20 == 7 else _LINES[n % len(_LINES)]).format(n=n, m=n // 1000 % 60)

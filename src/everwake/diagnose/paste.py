@@ -125,7 +125,9 @@ class _Reading:
             if sent[1].lower() == "host" and "://" not in self.asked.url:
                 self.asked.url = f"https://{sent[2].strip()}{self.asked.url or '/'}"
             return True
-        return self.place in ("", "curl", "headers", "body") and (line.strip() in (">", "<") or bool(_CHATTER.match(line)))
+        return self.place in ("", "curl", "headers", "body") and (
+            line.strip() in (">", "<") or bool(_CHATTER.match(line))
+        )
 
     def _of_answer(self, line: str) -> bool:
         if status := _STATUS.match(line):

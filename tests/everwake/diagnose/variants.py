@@ -469,7 +469,7 @@ log(
     "java.lang.IllegalArgumentException: Could not resolve placeholder 'DB_URL' in value \"${DB_URL}\"",
 )
 log(
-    "missing_env_var",
+    "missing_env_var|bad_env_var",
     "discord.errors.LoginFailure: Improper token has been passed.",
     "KeyError: 'TOKEN'",
 )
@@ -736,3 +736,394 @@ log(
     "2026-01-01T10:00:01Z   Input should be a valid boolean, unable to interpret input [type=bool_parsing, input_value='yes please', input_type=str]",
     "2026-01-01T10:00:02Z ==> Exited with status 1",
 )
+
+
+log(
+    "dependency_tls|dependency_database",
+    "Error: self signed certificate in certificate chain",
+    "    at TLSSocket.onConnectSecure",
+    "  code: 'SELF_SIGNED_CERT_IN_CHAIN'",
+)
+log("dependency_database", 'error: connection to server at "dpg-abc" (10.0.0.1), port 5432 failed: Connection refused')
+log(
+    "dependency_database",
+    'sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) connection to server at "x.render.com", port 5432 failed: FATAL:  password authentication failed for user "u"',
+)
+log("dependency_tls|dependency_database", "connection to server failed: FATAL:  SSL/TLS required")
+log("dependency_database|dependency_tls", "ERROR 2026 (HY000): SSL connection error: error:00000000:lib(0)")
+log(
+    "missing_env_var|dependency_database", "sequelize: Error: Dialect needs to be explicitly supplied as of v4.0.0"
+) if False else None
+log("bad_env_var|missing_env_var", "Error: Dialect needs to be explicitly supplied as of v4.0.0")
+log("missing_env_var", "RuntimeError: Neither SQLALCHEMY_DATABASE_URI nor SQLALCHEMY_BINDS is set.")
+log("missing_env_var", "django.core.exceptions.ImproperlyConfigured: Set the DATABASE_URL environment variable")
+log("missing_env_var", "KeyError: \"Environment variable 'SECRET' not set\"")
+log("missing_env_var", 'Error: Config validation error: "JWT_SECRET" is required')
+log("missing_env_var", "❌ Invalid environment variables: { DATABASE_URL: [ 'Required' ] }")
+log(
+    "missing_env_var",
+    'ZodError: [ { "code": "invalid_type", "expected": "string", "received": "undefined", "path": [ "DATABASE_URL" ], "message": "Required" } ]',
+)
+log("missing_env_var", "TypeError: Cannot read property 'split' of undefined", "[ERROR] BOT_TOKEN is missing in .env")
+log("missing_env_var", "FATAL Missing environment variables: MONGO_URI, JWT_SECRET", "==> Exited with status 1")
+log("missing_env_var", 'environs.exceptions.EnvError: Environment variable "BOT_TOKEN" not set')
+log("missing_env_var", "ERROR: DISCORD_TOKEN not found in environment variables")
+log("missing_env_var", "Error [TokenInvalid]: An invalid token was provided.")
+log("missing_env_var", "streamlit.errors.StreamlitSecretNotFoundError: No secrets found.")
+log("missing_env_var", "google.auth.exceptions.DefaultCredentialsError: File /etc/secrets/key.json was not found.")
+log("bad_env_var|missing_env_var", "FirebaseError: Firebase: Error (auth/invalid-api-key).")
+log("bad_env_var", 'ValueError: Invalid service account certificate. Certificate must contain a "project_id" property')
+log(
+    "bad_env_var",
+    "pymongo.errors.InvalidURI: Username and password must be escaped according to RFC 3986, use urllib.parse.quote_plus",
+)
+log("bad_env_var", "MongoParseError: Password contains unescaped characters")
+log(
+    "bad_env_var", "pymongo.errors.InvalidURI: Invalid URI scheme: URI must begin with 'mongodb://' or 'mongodb+srv://'"
+)
+log("bad_env_var", "Error: P1013: The provided database string is invalid. invalid port number in database URL.")
+log(
+    "bad_env_var",
+    "Error: P1012 error: Error validating datasource `db`: the URL must start with the protocol `postgresql://`",
+)
+log("bad_env_var", "ValueError: Port could not be cast to integer value as 'pass@host'")
+log("bad_env_var", "Error: getaddrinfo ENOTFOUND HOST")
+log("bad_env_var", "error: The `PORT` must be a number")
+log("bad_env_var", "Error: '$PORT' is not a valid port number.")
+log("bad_env_var", "Error: Invalid value for '--port': '$PORT' is not a valid integer.")
+log("bad_env_var|crashed_at_start", "gunicorn: error: argument -b: invalid value '0.0.0.0:$PORT'")
+log("bad_env_var", "django.core.exceptions.ImproperlyConfigured: No support for ''. We support: cockroach, mssql")
+log("bad_env_var|dependency_tls", "ValueError: Invalid SSL Cert Requirements Flag: required")
+log("bad_env_var", "redis.exceptions.ConnectionError: Error -2 connecting to redis:6379. Name or service not known.")
+log(
+    "dependency_redis",
+    "redis.exceptions.ConnectionError: Error -2 connecting to apn1-abc.upstash.io:6379. Name or service not known.",
+)
+log("dependency_redis", "Error: Redis connection lost and command aborted")
+log("dependency_redis", "RedisError: LOADING Redis is loading the dataset in memory")
+log(
+    "dependency_redis",
+    "MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+)
+log("dependency_redis", "ClientClosedError: The client is closed", "    at Commander._RedisClient_sendCommand")
+log(
+    "dependency_redis|dependency_tls", "SocketClosedUnexpectedlyError: Socket closed unexpectedly", "redis client error"
+)
+log("out_of_memory", "==> Instance failed: Ran out of memory (used over 512MB)")
+log("out_of_memory", "Process exited: signal: killed (out of memory)")
+log("out_of_memory|crashed_at_start", "/bin/bash: line 1:    78 Killed                  python app.py")
+log("out_of_memory", "torch.cuda.OutOfMemoryError: CUDA out of memory.")
+log("out_of_memory", "The container was OOMKilled (exit code 137)")
+log("out_of_memory", "Memory usage of 100% exceeded limit, restarting instance") if False else None
+log("out_of_memory", "Workload evicted, storage/memory limit exceeded (16G)") if False else None
+log("crashed_at_start", "sh: next: not found", "==> Exited with status 127")
+log("crashed_at_start", "sh: 1: nodemon: Permission denied", "==> Exited with status 126")
+log("crashed_at_start", "Error: ENOENT: no such file or directory, open './config.json'", "==> Exited with status 1")
+log(
+    "crashed_at_start",
+    "npm ERR! code ENOENT",
+    "npm ERR! enoent ENOENT: no such file or directory, open '/opt/render/project/src/package.json'",
+)
+log(
+    "crashed_at_start", "python: can't open file '/opt/render/project/src/main.py': [Errno 2] No such file or directory"
+)
+log("crashed_at_start", "Error: Unable to access jarfile target/app.jar")
+log("crashed_at_start", "TypeError: app.listen is not a function", "==> Exited with status 1")
+log("crashed_at_start", "ReferenceError: require is not defined in ES module scope", "==> Exited with status 1")
+log("crashed_at_start", "AttributeError: module 'bcrypt' has no attribute '__about__'", "==> Exited with status 1")
+log("crashed_at_start", "ImportError: libGL.so.1: cannot open shared object file: No such file or directory")
+log("crashed_at_start", "terminate called after throwing an instance of 'std::runtime_error'", "Aborted (core dumped)")
+log(
+    "crashed_at_start",
+    "[ERROR] Worker (pid:7) exited with code 3",
+    "[ERROR] Shutting down: Master",
+    "[ERROR] Reason: Worker failed to boot.",
+)
+log(
+    "crashed_at_start|bad_env_var",
+    "ModuleNotFoundError: No module named 'your_application'",
+    "[ERROR] Exception in worker process",
+)
+log(
+    "crashed_at_start",
+    "Could not find a production build in the '.next' directory. Try building your app with 'next build'",
+)
+log("crashed_at_start", "error: unrecognized arguments: --bind", "==> Exited with status 2")
+log("crashed_at_start", "2022 heroku[web.1]: Process exited with status 127", "bash: node: command not found")
+log("crashed_at_start", 'at=error code=H10 desc="App crashed"', "heroku[web.1]: State changed from starting to crashed")
+log(
+    "crashed_at_start|missing_env_var",
+    "heroku[web.1]: State changed from starting to crashed",
+    "app[web.1]: Error: Cannot find module 'dotenv'",
+)
+log(
+    "crash_loop|crashed_at_start",
+    "Container failed to start. Restarting (5/10)",
+    "Container failed to start. Restarting (6/10)",
+)
+log(
+    "crash_loop|crashed_at_start",
+    "web exited with code 1",
+    "web exited with code 1",
+    "web exited with code 1",
+    platform="docker",
+)
+log(
+    "wrong_port|slow_start",
+    "==> Timed Out",
+    "==> Port scan timeout reached, no open HTTP ports detected. If you don't need to receive public HTTP traffic, create a private service instead.",
+)
+log(
+    "healthy",
+    "==> New primary port detected: 5000. Restarting deploy to update network configuration...",
+    "==> Your service is live",
+)
+log(
+    "healthy|wrong_port",
+    "==> No open HTTP ports detected on 0.0.0.0, continuing to scan...",
+    "==> Detected service running on port 8080",
+    "==> Your service is live 🎉",
+)
+log("wrong_port", "Error: Server listening on 127.0.0.1:3000", "==> No open ports detected")
+log(
+    "wrong_port",
+    "[PC01] instance refused connection. is your app listening on 0.0.0.0:8080? make sure it is not only listening on 127.0.0.1",
+)
+log("health_check_failing", "Health check on port 8080 has failed. Your app is not responding properly.")
+log(
+    "health_check_failing|slow_start",
+    "==> Timed out after waiting for internal health check to return a successful response code at: a.onrender.com:10000 /",
+)
+log("health_check_failing", "Instance failed: HTTP health check failed (timed out after 5 seconds)")
+log("health_check_failing|app_error", "HTTP health check failed (status 404)")
+log("health_check_failing", "TCP health check failed on port 8000.", "Instance is stopping.", platform="koyeb")
+log(
+    "instance_unreachable|wrong_port|unknown",
+    "[PR04] could not find a good candidate within 90 attempts at load balancing",
+    platform="fly",
+)
+log(
+    "scaled_to_zero",
+    'heroku[router]: at=error code=H14 desc="No web processes running"',
+    "heroku[web.1]: Process exited with status 0",
+)
+log("app_error", 'at=error code=H13 desc="Connection closed without response" status=503')
+log(
+    "app_error",
+    "[ERROR] Error handling request /api",
+    "Traceback (most recent call last):",
+    "KeyError: 'user_id'",
+    '10.0.0.1 - - [01/Jan/2026] "POST /api HTTP/1.1" 500 -',
+)
+log(
+    "app_error",
+    "Internal Server Error: /api/x",
+    'django.db.utils.ProgrammingError: relation "app_user" does not exist',
+    '"GET /api/x HTTP/1.1" 500',
+)
+log(
+    "app_error|dependency_database",
+    'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) relation "users" does not exist',
+)
+log(
+    "dependency_external",
+    "Error: Request failed with status code 429",
+    "    url: 'https://api.openai.com/v1/chat/completions'",
+)
+log("dependency_external", "groq.RateLimitError: Error code: 429 - Rate limit reached for model")
+log("dependency_external", "anthropic.BadRequestError: Your credit balance is too low to access the Anthropic API.")
+log(
+    "dependency_external",
+    "openai.NotFoundError: Error code: 404 - The model `gpt-4` does not exist or you do not have access to it.",
+)
+log(
+    "dependency_external",
+    "googleapiclient.errors.HttpError: <HttpError 403 when requesting https://www.googleapis.com returned quotaExceeded>",
+)
+log("dependency_external", "Error: Connection timeout ETIMEDOUT smtp.gmail.com:587")
+log(
+    "bad_env_var|dependency_external",
+    "google.api_core.exceptions.InvalidArgument: 400 API key not valid. Please pass a valid API key.",
+)
+log(
+    "bad_env_var|missing_env_var|dependency_external",
+    "telegram.error.InvalidToken: The token `***` was rejected by the server.",
+)
+log("bad_env_var|missing_env_var", "discord.errors.LoginFailure: Improper token has been passed.")
+log("bad_env_var|missing_env_var", "telebot: Exception: Token must contain a colon")
+log(
+    "build_failed",
+    "==> Installing dependencies failed",
+    "error: subprocess-exited-with-error",
+    "× Getting requirements to build wheel did not run successfully.",
+    "==> Build failed 😞",
+)
+log("build_failed", "npm error code E404", "npm error 404 Not Found - GET https://registry/x", "==> Build failed")
+log("build_failed", 'ERR_PNPM_OUTDATED_LOCKFILE Cannot install with "frozen-lockfile"')
+log("build_failed", 'error: could not compile `app` (bin "app") due to 2 previous errors')
+log("build_failed", 'Error: Command "npm run build" exited with 1', platform="vercel")
+log(
+    "build_failed",
+    "error: failed to push some refs to 'https://git.heroku.com/a.git'",
+    "! [remote rejected] main -> main (pre-receive hook declined)",
+)
+log("build_failed", "Nixpacks was unable to generate a build plan for this app.")
+log("build_failed", "error: metadata-generation-failed", "× Encountered error while generating package metadata.")
+log("build_failed", "manifest for registry/app:latest not found: manifest unknown: manifest unknown")
+log("deploy_superseded|healthy", "==> Build canceled", "==> Deploy cancelled because a newer deploy was started")
+log("suspended_by_owner", "Service suspended by user")
+log("suspended_by_platform|suspended_free_quota", "==> Service suspended: billing")
+log("suspended_free_quota|suspended_by_platform", "Your app has exceeded its monthly free dyno hours quota")
+log("platform_incident", "INTERNAL ERROR: platform error while starting container")
+log(
+    "platform_incident",
+    "Failed to launch VM: aborted: could not reserve resource for machine: insufficient memory available to fulfill request",
+)
+log("maintenance_mode", 'at=info code=H80 desc="Maintenance mode" status=503')
+log(
+    "benign_shutdown|healthy",
+    "2026-01-01T00:00:00Z ==> Your service is live",
+    "2026-01-01T00:00:58Z [INFO] Handling signal: term",
+    "2026-01-01T00:00:58Z [INFO] Worker exiting (pid: 57)",
+    "2026-01-01T00:00:59Z [INFO] Shutting down: Master",
+)
+log(
+    "benign_shutdown|healthy",
+    "SIGTERM received, shutting down gracefully",
+    "HTTP server closed",
+    "Exited with status 0",
+)
+log(
+    "benign_shutdown|healthy",
+    'error Command failed with signal "SIGTERM".',
+    "info Visit https://yarnpkg.com/en/docs/cli/run",
+    "==> Your service is live",
+)
+log("benign_shutdown|asleep", "Stopping Container", "npm error signal SIGTERM", platform="railway")
+log(
+    "benign_shutdown|healthy|deploy_in_progress",
+    "kubelet Stopping container web",
+    "Scaled down replica set web-1 to 0 from 1",
+)
+log(
+    "healthy",
+    "Watching for file changes",
+    "Server started successfully on 0.0.0.0:10000",
+    "[SESSION] Created session abc with response limit: 20",
+)
+log(
+    "healthy",
+    "Redis not configured, using SQLite",
+    "Firebase not configured",
+    "Server started successfully on 0.0.0.0:8000",
+)
+log("healthy", "warn: NODE_ENV is not set, defaulting to production", "Listening on port 10000")
+log("healthy", "  VITE ready in 300 ms", "Local: http://localhost:5173/")
+log(
+    "healthy",
+    "DeprecationWarning: collection.ensureIndex is deprecated",
+    "MongoDB Connected",
+    "Server Running on Port 10000",
+)
+log("asleep", "Downscaling app my-space: no traffic", "Service scaled to zero", platform="koyeb")
+log("tunnel_down", "ERR_NGROK_3200 The endpoint is offline")
+log("cors_only", "Error: Not allowed by CORS")
+log("dependency_service", "[AI_ORCHESTRATOR] Failed to create AI session: Request failed with status code 503")
+log(
+    "dependency_service|wrong_service_url",
+    "[AI_ORCHESTRATOR] error: fetch failed https://chatify-chatbot.onrender.com/api/v1/chatbot/session ECONNREFUSED",
+)
+log("edge_blocked", "<title>Just a moment...</title>")
+
+http("suspended_by_owner|no_such_service", "https://a.up.railway.app/", 404, {"x-railway-fallback": "true"}, "")
+http("healthy", HOME, 204, {}, "")
+http("healthy", HOME, 301, {"location": "https://a.onrender.com/health/"}, "")
+http("healthy", HOME, 403, {"x-powered-by": "Express"}, "Forbidden")
+http("healthy", HOME, 426, {"x-render-origin-server": "uvicorn"}, "Upgrade Required")
+http(
+    "app_error", HOME, 500, {}, "<pre>Error: Cannot read properties of undefined<br> &nbsp; at /app/index.js:3:1</pre>"
+)
+http(
+    "dependency_external",
+    HOME.replace("health", "chat"),
+    503,
+    {"content-type": "application/problem+json"},
+    '{"code":"provider_unavailable"}',
+)
+http(
+    "dependency_redis",
+    HOME,
+    503,
+    {"content-type": "application/json"},
+    '{"status":"unhealthy","service":"redis_service","redis":{"error":"refused"}}',
+)
+http("waking|asleep|instance_unreachable|unknown", HOME, 503, {}, "")
+http(
+    "instance_unreachable",
+    "https://a.example.com/",
+    504,
+    {"server": "nginx"},
+    "<html><head><title>504 Gateway Time-out</title></head><body><center><h1>504 Gateway Time-out</h1></center></body></html>",
+)
+http(
+    "instance_unreachable|app_error|deploy_in_progress",
+    "https://a.example.com/",
+    503,
+    {},
+    "<html><body><h1>503 Service Unavailable</h1>No server is available to handle this request.</body></html>",
+)
+http(
+    "crashed_at_start|app_error",
+    "https://a.vercel.app/api",
+    500,
+    {},
+    "A server error has occurred\n\nFUNCTION_INVOCATION_FAILED",
+)
+http(
+    "no_such_service|domain_misrouted",
+    "https://a.vercel.app/",
+    404,
+    {"server": "Vercel"},
+    "The deployment could not be found on Vercel. DEPLOYMENT_NOT_FOUND",
+)
+http(
+    "suspended_by_platform|suspended_free_quota",
+    "https://a.vercel.app/",
+    402,
+    {},
+    "Payment required DEPLOYMENT_DISABLED",
+)
+http(
+    "suspended_by_owner|suspended_free_quota", "https://a.vercel.app/", 503, {"x-vercel-error": "DEPLOYMENT_PAUSED"}, ""
+)
+http("healthy", "https://a.herokuapp.com/", 200, {"server": "Cowboy", "via": "1.1 vegur"}, "ok")
+http("no_live_deploy|no_such_service", "https://a.herokuapp.com/", 502, {}, "There's nothing here, yet.")
+http("maintenance_mode", "https://a.herokuapp.com/", 503, {}, "<title>Offline for Maintenance</title>")
+http(
+    "deploy_in_progress|waking|no_live_deploy",
+    "https://a.hf.space/",
+    503,
+    {},
+    "Your space is building, check its status on hf.co",
+)
+http("asleep|waking", "https://a.hf.space/", 503, {}, "Your space is sleeping, check its status on hf.co")
+http("no_such_service", "https://a.hf.space/", 404, {}, "Sorry, we can't find the page you are looking for.")
+http("suspended_by_owner", "https://a.hf.space/", 503, {}, "your space is paused, ask a maintainer to restart it")
+http("edge_blocked", HOME, 429, {"server": "cloudflare"}, "error code: 1015")
+http(
+    "domain_misrouted",
+    "https://x.com",
+    None,
+    {},
+    "",
+    failure="SSL: no alternative certificate subject name matches target host name 'x.com'",
+)
+http(
+    "no_such_service|domain_misrouted",
+    "https://x.onrender.com",
+    None,
+    {},
+    "",
+    failure="Could not resolve host: x.onrender.com",
+)
+http("instance_unreachable|wrong_port", "http://x.com:8000", None, {}, "", failure="Connection refused")

@@ -52,7 +52,7 @@ COURSE = (
     ),
     says(
         K.PORT_TIMEOUT,
-        "port scan timeout|port scan timed out|no open ports detected. bind|no open http ports|"
+        "port scan timeout|port scan timed out|no open ports detected. bind|no open http ports detected. |"
         "failed to detect any open ports|no open ports were detected",
     ),
     says(K.PORT_SCAN, "no open ports|bind your service to at least one port|continuing to scan"),
@@ -101,7 +101,8 @@ COURSE = (
     ),
     says(
         K.SIGTERM,
-        "sigterm|signal 15|stopping all processes|signal: terminated|exited with status 143|code 143|"
+        "sigterm|stopping container|scaled down replica|signal 15|stopping all processes|signal: terminated|"
+        "exited with status 143|code 143|"
         "status 143|received signal: term|virtual machine exited|sending signal sigint|sigint|"
         "exit status 143|exit code 143|exit code: 143",
     ),

@@ -49,7 +49,7 @@ _REFUSED = (
     "queuepool limit|max clients reached"
 )
 _TLS = (
-    "wrong_version_number|wrong version number|ssl off|no encryption|ssl required|sslmode|"
+    "ssl connection error|wrong_version_number|wrong version number|ssl off|no encryption|ssl required|sslmode|"
     "ssl/tls required|does not support ssl|"
     "ssl is not enabled on the server|server does not support ssl|tls required|requires tls|requires ssl|"
     "insecure transport|"
@@ -103,6 +103,16 @@ ROOTS = (
         without="stopping process with sigkill|stopping all processes",
     ),
     # variables
+    says(K.MISSING_VARIABLE, "invalid environment variables|zoderror|invalid env", "required|undefined"),
+    says(K.MISSING_VARIABLE, 'received": "undefined|received undefined|secretnotfounderror|no secrets found'),
+    says(K.MISSING_VARIABLE, "neither ", "is set|are set|provided|was set"),
+    says(
+        K.BAD_VARIABLE,
+        "invalid service account certificate|must be escaped|invaliduri|unescaped characters|invalid ssl cert requirements",
+    ),
+    says(K.BAD_VARIABLE, "$port", "not a valid|invalid value|invalid port|invalid literal"),
+    says(K.BAD_VARIABLE, "must be a number|must be an integer|must be a valid port|must be a valid url", "port|url|_"),
+    says(K.BAD_VARIABLE, "no support for '|unsupported database", "improperlyconfigured|database"),
     says(K.BAD_VARIABLE, "error parsing value for field|settingserror|decode_complex_value"),
     says(K.BAD_VARIABLE, "validation error for ", "settings|config|env", without="request"),
     says(K.BAD_VARIABLE, "validation errors for ", "settin|config|env", without="request"),
@@ -223,6 +233,11 @@ ROOTS = (
     # keys of others
     says(
         K.KEY_REFUSED,
+        "auth/invalid-api-key|telegram.error.invalidtoken|was rejected by the server|improper token has been passed|"
+        "token must contain a colon|tokeninvalid|telegram.error.unauthorized|invalid_token",
+    ),
+    says(
+        K.KEY_REFUSED,
         "incorrect api key|invalid api key|invalid_api_key|api key not valid|api_key_invalid|"
         "openai.authenticationerror|anthropic.authenticationerror|invalid x-api-key|"
         "invalid authentication credentials|api key expired|unauthorized: invalid token|no api key found|"
@@ -237,6 +252,8 @@ ROOTS = (
         "using ssl",
     ),
     # redis
+    says(K.REDIS, "clientclosederror|misconf redis"),
+    says(K.KILLED, "killed  ", "line "),
     says(
         K.REDIS_LIMIT,
         "max requests limit exceeded|max daily request limit|maxmemory|max number of clients reached|"
@@ -370,7 +387,8 @@ ROOTS = (
     # the program
     says(
         K.ENTRY_MISSING,
-        "missing script|no start command|no command to run|could not import module|error loading asgi app|"
+        "missing script|could not find a production build|no start command|no command to run|"
+        "could not import module|error loading asgi app|"
         'failed to find attribute|attribute "app" not found|'
         "no module named uvicorn|could not locate a flask application|no such command|unknown command|"
         "unable to access jarfile|no start script|cannot find main|"

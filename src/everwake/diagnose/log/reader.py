@@ -236,6 +236,12 @@ def _settled(kind: SignKind, peeled: Peeled, low: str, *, is_environ: bool) -> t
         name = _QUOTED.search(peeled.text)
         if not is_environ and not (name and name[1].isupper()):
             kind = SignKind.EXCEPTION
+    if kind is SignKind.EXCEPTION and is_environ:
+        # The line before took a variable out of the environment, and this is what came of it.
+        if "nonetype" in low:
+            kind = SignKind.MISSING_VARIABLE
+        elif "jsondecodeerror" in low or "valueerror" in low:
+            kind = SignKind.BAD_VARIABLE
     if kind in (
         SignKind.LISTENING,
         SignKind.LISTENING_LOOPBACK,

@@ -4,7 +4,7 @@ from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding
 
-__all__ = ["EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "in_health"]
+__all__ = ["EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "in_health", "is_owners"]
 
 # Problems of the doctor that mean: a variable is not there.
 MISSING_PROBLEMS = frozenset(
@@ -85,3 +85,9 @@ def in_health(facts: Facts, words: tuple[str, ...], next: str, sure: float = 0.7
 def doctors(facts: Facts, sure: float) -> float:
     """How sure the doctor's word alone makes: of a service that answers well, its variables are no cause of anything yet."""
     return 0.3 if facts.is_answering else sure
+
+
+def is_owners(text: str) -> bool:
+    """Whether a line about a suspension says that the owner did it."""
+    low = text.lower()
+    return "owner" in low or "by user" in low or "by the user" in low

@@ -1,8 +1,9 @@
 """A member of its workspace paused it, so probing cannot wake it."""
 
 from everwake.diagnose.facts import Facts
-from everwake.diagnose.rule import Finding, Rule, by_edge, surest
-from everwake.diagnose.rules._seen import EVERYTHING
+from everwake.diagnose.log.signs import SignKind as K
+from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import EVERYTHING, is_owners
 
 __all__ = ["RULE", "explain"]
 
@@ -24,7 +25,8 @@ def explain(facts: Facts) -> Finding | None:
         )
     if host is not None and host.stage in ("PAUSED", "STOPPED"):
         told = Finding(sure=0.85, because=(host.cite("stage", host.stage),), next=NEXT, remedy="resume")
-    return surest(told, by_edge(facts, "suspended_by_owner", NEXT, "resume"))
+    said = by_signs(facts, (K.SUSPENDED,), 0.75, NEXT, "resume", only=lambda sign: is_owners(sign.text))
+    return surest(told, by_edge(facts, "suspended_by_owner", NEXT, "resume"), said)
 
 
 def ruled_out(facts: Facts) -> str | None:

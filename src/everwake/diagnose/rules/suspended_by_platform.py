@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import EVERYTHING
+from everwake.diagnose.rules._seen import EVERYTHING, is_owners
 
 __all__ = ["RULE", "explain"]
 
@@ -26,7 +26,7 @@ def explain(facts: Facts) -> Finding | None:
     return surest(
         told,
         by_edge(facts, "suspended_by_platform", NEXT, "ask-person"),
-        by_signs(facts, (K.SUSPENDED,), 0.7, NEXT, "ask-person", only=lambda sign: "owner" not in sign.text.lower()),
+        by_signs(facts, (K.SUSPENDED,), 0.7, NEXT, "ask-person", only=lambda sign: not is_owners(sign.text)),
     )
 
 
