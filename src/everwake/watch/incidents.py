@@ -90,8 +90,12 @@ def follow(
         flaps = entry.incident.flaps + (1 if entry.back_at is not None else 0)
         # What somebody found out by looking into it is worth more than what one look says.
         cause = entry.incident.cause if entry.incident.diagnosis else move.cause or entry.incident.cause
-        incident = replace(entry.incident, flaps=flaps, cause=cause)
-        book = _with(book, replace(entry, incident=incident, back_at=None, is_down=is_down))
+        incident, tell_s = replace(entry.incident, flaps=flaps, cause=cause), entry.tell_s
+        if entry.back_at is not None and tell_s is None and not entry.was_told:
+            # It was folded, and falls again: perhaps alone this time.
+            incident = replace(incident, parent=_open_parent(book, name, depends_on))
+            tell_s = None if incident.parent else now_s + GRACE_S
+        book = _with(book, replace(entry, incident=incident, back_at=None, is_down=is_down, tell_s=tell_s))
         return _fold_children(book, incident, depends_on) if is_down and not entry.is_down else (book, (incident,))
     parent = _open_parent(book, name, depends_on)
     incident = Incident(
@@ -190,7 +194,8 @@ def _fold_children(
     """A child that was found down a moment earlier folds into its parent, unless it was told already."""
     changed = [parent]
     for name, entry in list(book.open.items()):
-        if not entry.was_told and entry.incident.parent is None and parent.service in _ancestors(name, depends_on):
+        is_free = entry.incident.parent is None or entry.tell_s is not None
+        if not entry.was_told and is_free and parent.service in _ancestors(name, depends_on):
             child = replace(entry.incident, parent=parent.id)
             book = _with(book, replace(entry, incident=child, tell_s=None))
             changed.append(child)

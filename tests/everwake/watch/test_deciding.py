@@ -388,3 +388,15 @@ async def test_a_fault_of_ours_while_confirming_delays_it_by_a_second_not_by_an_
         scene.eyes.failures["a"] = REFUSED
         await scene.passes(6)
         assert scene.states["a"] is State.DOWN
+
+
+async def test_a_restart_while_an_incident_settles_does_not_prolong_it() -> None:
+    async with running(fleet("a", every_s=10.0)) as scene:
+        await scene.passes(2)
+        await goes_down(scene)
+        scene.eyes.failures["a"] = None
+        await scene.passes(50)
+        assert (scene.states["a"], len(scene.keeper.open_incidents)) == (State.UP, 1)
+    async with running(fleet("a", every_s=10.0), [remembered(scene)], clock=scene.clock) as after:
+        await after.passes(30)
+        assert after.keeper.open_incidents == ()

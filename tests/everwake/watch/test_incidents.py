@@ -95,6 +95,32 @@ def test_a_child_that_stays_down_after_its_parent_came_back_is_told() -> None:
     assert story.told == [("redis", True), ("redis", False), ("chatbot", True)]
 
 
+def test_a_child_that_falls_again_alone_after_its_parent_came_back_is_told() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("chatbot", State.DOWN, after_s=1)
+    story.moves("redis", State.UP, after_s=30)
+    story.moves("chatbot", State.UP)
+    story.moves("chatbot", State.DOWN, after_s=40)
+    story.moves("chatbot", State.UP, after_s=10)
+    story.passes(30)  # redis has settled, chatbot has not
+    assert story.told == [("redis", True), ("redis", False)]
+    story.moves("chatbot", State.DOWN)
+    story.passes(16)
+    assert story.told == [("redis", True), ("redis", False), ("chatbot", True)]
+    assert story.book.open["chatbot"].incident.parent is None
+
+
+def test_a_parent_that_is_only_slow_is_no_reason_to_be_silent_about_its_child() -> None:
+    story = Story()
+    story.moves("redis", State.DEGRADED)
+    story.moves("chatbot", State.DOWN, after_s=5)
+    story.passes(16)
+    assert story.told == [("redis", True), ("chatbot", True)]
+    story.moves("backend", State.DOWN)
+    assert story.book.open["backend"].incident.parent == story.book.open["chatbot"].incident.id
+
+
 def test_waking_asleep_paused_and_unknown_open_nothing() -> None:
     story = Story()
     for state in (State.WAKING, State.ASLEEP, State.PAUSED, State.UNKNOWN):
