@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,13 @@ def keeper(url: str, services: int, every_s: float, warm_s: float, seconds: floa
         services=tuple(Service(name=f"s{n}", url=url, every_s=every_s, expect=expect) for n in range(services)),
     )
     late: list[float] = []
-    slots: Counter[int] = Counter()
+    slots: defaultdict[int, int] = defaultdict(int)
 
     class Timed(Recording):
         def looked(self, seen: Sequence[Any]) -> None:
-            late.extend(one.late_s for one in seen)
-            slots.update(int(one.at.timestamp() * 10) for one in seen)
+            for one in seen:
+                late.append(one.late_s)
+                slots[int(one.at.timestamp() * 10)] += 1
             assert not [one.failure for one in seen if one.failure]
             super().looked(seen)
 

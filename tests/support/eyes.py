@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from everwake.fleet.schema import Service
 from everwake.model import Observation
@@ -16,7 +17,7 @@ class Looking:
         self, service: Service, check: str, patience_s: float | None, late_s: float, done: Callable[[Observation], None]
     ) -> Callable[[], None]:
         async def work() -> None:
-            done(await self.look(service, check, patience_s))
+            done(replace(await self.look(service, check, patience_s), late_s=late_s))
 
         task = asyncio.get_running_loop().create_task(work())
         self.under_way = {*getattr(self, "under_way", ()), task}
