@@ -16,7 +16,7 @@ RUN case "${SERVICE}" in chatbot|backend|redis-service|keeper) ;; *) echo "no se
 FROM python:${PYTHON}
 ARG SERVICE=chatbot
 # libcurl's certificates are the system's.
-RUN useradd --system --uid 10001 --home-dir /data --create-home everwake
+RUN useradd --system --uid 10001 --home-dir /data --create-home everwake && install -d -o everwake /data/kept
 COPY --from=built /everwake /everwake
 COPY deploy/everwake.toml /data/everwake.toml
 ENV PATH=/everwake/bin:$PATH PYTHONUNBUFFERED=1 PYTHONUTF8=1 SERVICE=${SERVICE} HOST=0.0.0.0 PORT=8000
@@ -26,4 +26,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
 # `exec`: SIGTERM reaches the service itself, which stops in order.
-CMD ["sh", "-c", "if [ \"$SERVICE\" = keeper ]; then exec everwake watch --fleet everwake.toml --data . --port \"$PORT\"; else exec chatify \"$SERVICE\"; fi"]
+CMD ["sh", "-c", "if [ \"$SERVICE\" = keeper ]; then exec everwake watch --fleet everwake.toml --data kept --port \"$PORT\"; else exec chatify \"$SERVICE\"; fi"]

@@ -1,13 +1,16 @@
 """Blueprints: everything that is wrong at once with its place, and where each variable's value comes from."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everwake.fleet.load import load
 from everwake.sim import own_blueprint
 from everwake.sim.blueprint import BadBlueprint, parse
+from everwake.sim.drills import DRILLS
 from everwake.sim.records import ServiceType
 from everwake.sim.resolving import Reach, Resolved, resolve
 
@@ -151,3 +154,42 @@ def test_any_shape_is_a_blueprint_or_told_as_mistakes(shape: object) -> None:
         parse(yaml.safe_dump({"services": [shape], "envVarGroups": shape, "projects": [shape]}))
     except BadBlueprint as bad:
         assert bad.problems
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_wheel_carries_the_blueprint_where_it_is_looked_for() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    carried = ROOT / "src" / wheel["force-include"]["render.yaml"]
+    assert carried == Path(own_blueprint.__file__).parent / "data" / "render.yaml"
+    assert own_blueprint.file() == ROOT / "render.yaml"
+
+
+def test_the_image_takes_in_what_it_copies_and_runs_without_rights() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    let_in = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    }
+    copied = [
+        name for line in lines if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]
+    ]
+    assert {name.partition("/")[0] for name in copied} <= let_in
+    assert all((ROOT / name).exists() for name in copied)
+    assert "USER everwake" in lines
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {"chatbot", "backend", "redis-service", "keeper"} <= set(extras)
+
+
+def test_the_page_about_drills_has_every_one_of_them_as_it_is() -> None:
+    page = (ROOT / "docs" / "rehearsal.md").read_text(encoding="utf-8")
+    for drill in DRILLS.values():
+        assert f"| `{drill.how}` | {drill.says} | `{drill.cause}` | {drill.remedy or drill.person} |" in page
+
+
+def test_the_keepers_file_of_the_blueprint_can_be_read_with_what_the_blueprint_gives_it() -> None:
+    fleet = load(ROOT / "deploy" / "everwake.toml", {"EVERWAKE_PASSWORD": "as made by generateValue"})
+    blueprint = parse(own_blueprint.file().read_text(encoding="utf-8"))
+    assert {each.name for each in fleet.services} == {each.name for each in blueprint.services} - {"keeper"}
