@@ -152,6 +152,9 @@ class Platform(Protocol):
     def follow_logs(self, id: str) -> AsyncIterator[PlatformLine]:
         """New lines as they come, over a WebSocket, reconnecting; ends when it is closed."""
 
+    def instance_counts(self, id: str, since: datetime, until: datetime) -> Awaitable[Sequence[tuple[datetime, float]]]:
+        """How many instances ran, as the platform counted (when, how many), oldest first; empty where it counted nothing."""
+
     def variables(self, id: str) -> Awaitable[Mapping[str, str]]:
         """All of them with their values, env groups included."""
 

@@ -12,6 +12,7 @@ from everwake.model import DeployRecord, PlatformEvent, PlatformLine, PlatformSe
 
 __all__ = [
     "Unreadable",
+    "counts",
     "deploy",
     "event",
     "host_of",
@@ -172,6 +173,17 @@ def line(value: object) -> PlatformLine:
 def instances(value: object) -> tuple[str, ...]:
     """Ids of those that run."""
     return tuple(id for each in records(value) if (id := text(each, "id")))
+
+
+def counts(value: object) -> Sequence[tuple[datetime, float]]:
+    """The samples of all series, oldest first; what is no number at a time is left out. Raises Unreadable."""
+    found: dict[datetime, float] = {}
+    for series in records(value):
+        for sample in records(series.get("values", [])):
+            at, count = moment(sample.get("timestamp")), sample.get("value")
+            if at is not None and isinstance(count, int | float) and not isinstance(count, bool) and 0 <= count < 1e6:
+                found[at] = found.get(at, 0.0) + float(count)
+    return sorted(found.items())
 
 
 def variable(value: object) -> tuple[str, str]:

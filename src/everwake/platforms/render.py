@@ -30,7 +30,7 @@ KEY_VARIABLE = "RENDER_API_KEY"
 VERBS = frozenset(
     {
         "services", "find", "service", "deploys", "deploy", "cancel", "rollback", "follow", "restart", "suspend", "resume",
-        "events", "logs", "follow_logs", "variables", "set_variables",
+        "events", "logs", "follow_logs", "instance_counts", "variables", "set_variables",
     }
 )  # fmt: skip
 
@@ -180,6 +180,15 @@ class Render:
         except Unclear as lost:
             if not is_done(await self.service(id)):
                 raise OutOfReach(f"{lost.message}; it was not done", hint="try again") from None
+
+    async def instance_counts(self, id: str, since: datetime, until: datetime) -> Sequence[tuple[datetime, float]]:
+        """How many instances ran, oldest first, in steps of at most an hour and at most 1,000 of them."""
+        span_s = max(1.0, (until - since).total_seconds())
+        answer = await self._door.ask(
+            "metrics.get_instance_count", start_time=since, end_time=until, resource=id,
+            resolution_seconds=float(min(3_600, max(60, math.ceil(span_s / 1_000)))),
+        )  # fmt: skip
+        return self._door.read(_reading.counts, answer.data)
 
     # --- deploys ------------------------------------------------------------------------------------------------------
 

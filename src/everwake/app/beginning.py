@@ -1,0 +1,163 @@
+"""`everwake init`: from a platform's key to a fleet file, what is wrong with the variables, and the free hours."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from everwake.app.fleet_file import Kept, kept, text_of
+from everwake.app.platform import reach
+from everwake.budget.forecast import Forecast, forecast
+from everwake.budget.ledger import Source, Usage, month_of, of_counts
+from everwake.budget.plan import Way, ways_out
+from everwake.budget.windows import ALWAYS
+from everwake.clock import SystemClock
+from everwake.doctor.context import Context
+from everwake.doctor.examination import Finding as Found
+from everwake.doctor.fleet_wide import study_fleet
+from everwake.errors import Finding, Misused
+from everwake.model import PlatformService
+from everwake.platforms import Connection
+
+__all__ = ["Asked", "Begun", "Hours", "begin", "hours_of"]
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """out: the fleet file to write.   data: folder of a live `up.json`.   environ: for the key.   overwrite: though it exists."""
+
+    out: Path
+    data: Path
+    environ: Mapping[str, str] = field(repr=False)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """The free hours of a workspace. usages: of each free service.   ways: when they do not last."""
+
+    usages: tuple[Usage, ...]
+    forecast: Forecast
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What there is. services: all that the key sees; kept: those that were written.   findings: by service.
+
+    hours: None where no service is free.   replaced: the fleet file of before, kept under this name.
+    """
+
+    platform: str
+    services: tuple[PlatformService, ...]
+    kept: tuple[Kept, ...]
+    findings: Mapping[str, tuple[Found, ...]]
+    hours: Hours | None
+    replaced: Path | None = None
+
+
+async def begin(asked: Asked) -> Begun:
+    """List the services, write the file, examine every variable, count the hours.
+
+    Raises:
+        Misused: there is a fleet file already; no key.
+        Finding: the key sees no service that could be watched.
+        OutOfReach: the platform does not answer.
+    """
+    if asked.out.exists() and not asked.overwrite:
+        raise Misused(
+            f"{asked.out} exists already",
+            hint="name another with --out, or --force to write it anew (it is kept as .bak)",
+        )
+    nowhere = asked.out.parent / ".there-is-no-fleet-file-yet"
+    async with reach(nowhere, asked.data, asked.environ) as reached:
+        platform = reached.platform
+        services = tuple(await platform.services())
+        variables = await _variables(platform, services)
+        found = kept(services, variables)
+        if not found:
+            count = len(services)
+            raise Finding(
+                f"the key sees {count} service{'' if count == 1 else 's'}, and none that is reached from outside"
+            )
+        hours = await hours_of(platform, services)
+    key = {"api_key": {"env": "RENDER_API_KEY"}} if platform.name == "render" else {}
+    text = text_of(
+        asked.out.resolve().parent.name or "fleet", found, platform=platform.name, access=key,
+        head="Written by `everwake init`; everything that can be set: docs/everwake-toml.md.",
+    )  # fmt: skip
+    replaced = None
+    if asked.out.exists():
+        replaced = asked.out.with_name(asked.out.name + ".bak")
+        asked.out.replace(replaced)
+    asked.out.write_text(text, encoding="utf-8")
+    contexts = {
+        one.name: Context.of({"platform": "render", "environment": _environment(variables, one.name)}) for one in found
+    }
+    studies = study_fleet(
+        {one.name: variables.get(one.name, {}) for one in found}, {one.name: one.url for one in found}, contexts
+    )
+    return Begun(
+        platform=platform.name, services=services, kept=found, hours=hours, replaced=replaced,
+        findings={name: study.findings for name, study in studies.items()},
+    )  # fmt: skip
+
+
+def _environment(variables: Mapping[str, Mapping[str, str]], name: str) -> str:
+    """What a service says it is; one that is deployed and says nothing is production."""
+    return variables.get(name, {}).get("ENVIRONMENT", "") or "production"
+
+
+async def _variables(platform: Connection, services: tuple[PlatformService, ...]) -> Mapping[str, Mapping[str, str]]:
+    """Of every service, by its name; of one that has none to give (a static site may not), nothing."""
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def one(service: PlatformService) -> Mapping[str, str]:
+        async with at_once:
+            try:
+                return await platform.variables(service.id)
+            except Finding:
+                return {}
+
+    found = await asyncio.gather(*map(one, services))
+    return {service.name: values for service, values in zip(services, found, strict=True)}
+
+
+async def hours_of(
+    platform: Connection, services: tuple[PlatformService, ...], awake: Mapping[str, str] | None = None
+) -> Hours | None:
+    """Hours used this month by the free web services, as their platform counts them, and how long they last.
+
+    awake: by service name, when each is meant to be awake; always where it says nothing.
+    """
+    free = [one for one in services if one.plan == "free" and one.type == "web_service"]
+    if not free:
+        return None
+    now = SystemClock().now()
+    since, _ = month_of(now)
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def one(service: PlatformService) -> Usage:
+        async with at_once:
+            return await _usage(platform, service, since, now)
+
+    usages = tuple(await asyncio.gather(*map(one, free)))
+    wanted = {service.name: (awake or {}).get(service.name, ALWAYS) for service in free if not service.is_suspended}
+    fore = forecast(usages, wanted, now)
+    return Hours(usages=usages, forecast=fore, ways=ways_out(usages, wanted, now))
+
+
+async def _usage(platform: Connection, service: PlatformService, since: datetime, now: datetime) -> Usage:
+    begin_ = max(since, service.created_at) if service.created_at else since
+    try:
+        counts = await platform.instance_counts(service.id, begin_, now) if "instance_counts" in platform.verbs else ()
+    except Finding:
+        counts = ()
+    if counts:
+        return of_counts(service.name, counts, begin_, now)
+    # Nobody counted: it may have run since the month began, or since it was made.
+    most_h = max(0.0, (now - begin_).total_seconds()) / 3600
+    return Usage(service=service.name, used_h=most_h, low_h=0.0, high_h=most_h, source=Source.ASSUMED)
