@@ -458,7 +458,7 @@ async def test_a_deploy_is_followed_in_thirty_calls_and_its_end_seen_within_a_st
     fake.workspace.clock, fake.workspace.step_s = clock, takes_s / 3
     platform = await fake.adapter(clock=clock)
     made = await platform.deploy(fake.id, intention=intend())
-    calls, began_s, really_s = platform.calls, clock.monotonic(), time.monotonic()
+    really_s, calls, began_s = time.monotonic(), platform.calls, clock.monotonic()
     clock.waited.clear()
     told = [each async for each in platform.follow(fake.id, made.id)]
     took_s, really_s = clock.monotonic() - began_s, time.monotonic() - really_s
