@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from everwake.clock import SystemClock
 from everwake.fleet.redact import redact
 from everwake.model import DeployRecord, Diagnosis, PlatformLine, PlatformService
-from everwake.platforms._intentions import intend
+from everwake.platforms import intend
 from everwake.ports import Platform
 
 __all__ = ["Deployed", "deploy", "said_during"]

@@ -19,8 +19,7 @@ from everwake.fleet.load import load
 from everwake.fleet.schema import Fleet, Secret, Service
 from everwake.fleet.secrets import Partly
 from everwake.model import PlatformService
-from everwake.platforms._kind import Access, Connection
-from everwake.platforms._registry import platforms
+from everwake.platforms import Access, Connection, platforms
 
 __all__ = ["Reached", "access_of", "connect", "reach", "simulated"]
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from everwake.app.doctoring import in_variables_of
 from everwake.app.platform import reach, simulated
 from everwake.app.reach import running_keeper
 from everwake.checks import Checks, specs
@@ -20,7 +22,9 @@ from everwake.clock import SystemClock
 from everwake.diagnose import diagnose
 from everwake.diagnose.documents import facts_of, saved
 from everwake.diagnose.facts import Facts, facts_of_observation
+from everwake.diagnose.log.signs import SignKind
 from everwake.diagnose.look import Look
+from everwake.doctor.context import Context
 from everwake.doctor.examination import Study, study
 from everwake.doctor.showing import Excerpt
 from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
@@ -52,6 +56,7 @@ SESSION_S = 20.0
 # A service that goes down because of a session does so within a moment (seen in the mission's own incident).
 AFTER_SESSION_S = 2.0
 BODY_BYTES = 65_536
+_AT_HOME = frozenset({"localhost_in_production", "bind_loopback", "insecure_scheme"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +194,7 @@ async def why_service(name: str, asked: Asked) -> Why:
     diagnosis = diagnose(facts)
     ticks = (
         _platform_tick(told),
-        _deploy_tick(told, clock.now()),
+        _deploy_tick(told, facts, clock.now()),
         _variables_tick(told, problems),
         _health_tick(service, seen[0]),
         session,
@@ -247,6 +252,7 @@ async def _ask_platform(name: str, asked: Asked) -> Told:
     try:
         async with asyncio.timeout(PLATFORM_S), reach(asked.fleet, asked.data, asked.environ, name) as reached:
             door, found = reached.platform, await reached.find(name)
+            found = await door.service(found.id) if "service" in door.verbs else found
             deploys = await door.deploys(found.id, DEPLOYS_MOST) if "deploys" in door.verbs else ()
             events = await door.events(found.id, None, EVENTS_MOST) if "events" in door.verbs else ()
             lines = await door.logs(found.id, now - LOG_WINDOW, None, LINES_MOST) if "logs" in door.verbs else ()
@@ -272,9 +278,14 @@ async def _ask_platform(name: str, asked: Asked) -> Told:
 def _problems(told: Told, service: Service, fleet: Fleet | None) -> Study | None:
     if told.variables is None:
         return None
-    siblings = {one.name: one.url for one in fleet.services if one.name != service.name} if fleet else {}
-    return study(
-        told.variables, {"platform": told.platform, "siblings": siblings, "service": service.name, "url": service.url}
+    is_here = urlsplit(service.url).hostname in ("127.0.0.1", "localhost", "::1")
+    # What runs on this machine finds the others there, whatever its variables say about production.
+    context = Context.of({"service": service.name, "url": service.url}, "" if is_here else told.platform)
+    if fleet is not None and any(one.name == service.name for one in fleet.services):
+        context = in_variables_of(service.name, fleet, context)
+    found = study(told.variables, context)
+    return replace(
+        found, findings=tuple(one for one in found.findings if not is_here or one.problem.problem not in _AT_HOME)
     )
 
 
@@ -366,7 +377,7 @@ def _platform_tick(told: Told) -> Tick:
     )
 
 
-def _deploy_tick(told: Told, now: datetime) -> Tick:
+def _deploy_tick(told: Told, facts: Facts, now: datetime) -> Tick:
     if told.service is None:
         return Tick(name="deploy", ok=None, said="not asked")
     if not told.deploys:
@@ -374,10 +385,9 @@ def _deploy_tick(told: Told, now: datetime) -> Tick:
     newest = told.deploys[0]
     when = newest.finished_at or newest.created_at
     ago = f" {span(now - when)} ago" if when is not None else ""
-    last = (
-        next((line.text.strip() for line in reversed(told.lines) if line.text.strip()), "") if newest.has_failed else ""
-    )
-    quoted = f', "{redact(last)[:80]}"' if last else ""
+    root = facts.root()
+    end = root or (facts.log.last(SignKind.EXIT, SignKind.BUILD, SignKind.PORT_TIMEOUT) if facts.log else None)
+    quoted = f', "{end.text[:80]}"' if end is not None and newest.has_failed else ""
     ok = None if newest.is_running else newest.status == "live"
     return Tick(name="deploy", ok=ok, said=f"{newest.id} {newest.status.replace('_', ' ')}{ago}{quoted}")
 
