@@ -246,10 +246,11 @@ def _body(diagnosis: "Diagnosis", service: str) -> None:
     for n, cause in enumerate(diagnosis.causes[:3]):
         if n and cause.sure < diagnosis.causes[0].sure / 2:
             break  # --json has it
-        say("")
+        shown = [one for one in cause.evidence if not (service and one.source.startswith("variables."))]
+        if n or shown:
+            say("")
         if n:
             say(f"  or {cause.cause}, {cause.sure * 100:.0f} % sure", DIM)
-        shown = [one for one in cause.evidence if not (service and one.source.startswith("variables."))]
         width = max((len(one.source) for one in shown), default=0)
         for one in shown[: 5 if n == 0 else 2]:
             say(f"  {one.source:<{width}}  {plain(one.quote)[:200]}")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from everwake.diagnose.causes import CAUSES, HEALTHY, UNKNOWN, state_of
 from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import SignKind
 from everwake.diagnose.rule import Finding, Rule
 from everwake.model import Cause, Diagnosis, Evidence, RuledOut, State
 
@@ -39,9 +40,14 @@ _OF_THE_PAST = frozenset(
         "waking",
         "asleep",
         "no_such_service",
-        "address_in_use",
+        "scaled_to_zero",
     }
 )
+# What may stand beside an answer, but is of the past too when the process that said it has died.
+_FATAL_AT_START = frozenset({
+    "bad_env_var", "missing_env_var", "dependency_redis", "dependency_database", "dependency_tls", "out_of_memory",
+    "build_failed",
+})  # fmt: skip
 ANSWERS_MOST = 0.75
 
 
@@ -89,7 +95,7 @@ def _mind_the_answer(facts: Facts, found: dict[str, Finding], out: list[RuledOut
     newest = facts.host.newest if facts.host else None
     has_failed = newest is not None and newest.has_failed
     for name in list(found):
-        if name in _OF_THE_PAST and not has_failed:
+        if not has_failed and (name in _OF_THE_PAST or (name in _FATAL_AT_START and _has_died(facts))):
             answer = facts.looks[0].status
             out.append(RuledOut(cause=name, why=f"it answers {answer} now"))
             del found[name]
@@ -101,6 +107,13 @@ def _mind_the_answer(facts: Facts, found: dict[str, Finding], out: list[RuledOut
             and not has_failed
         ):
             found[name] = replace(found[name], sure=ANSWERS_MOST)
+
+
+def _has_died(facts: Facts) -> bool:
+    """Whether the log shows a process end by itself: the one that answers now is another."""
+    log = facts.log
+    ended = log.last(SignKind.EXIT, SignKind.CRASHED) if log else None
+    return ended is not None and ended.number != 0
 
 
 def _settled(
@@ -200,6 +213,8 @@ def _ruled_out(
 ) -> tuple[RuledOut, ...]:
     said = {one.cause: one for one in out}
     for name, winner in beaten.items():
+        while winner in beaten:  # whoever beat it was beaten too: the last of them stands
+            winner = beaten[winner]
         said.setdefault(
             name,
             RuledOut(cause=name, why=FOLLOWS.format(winner=winner) if winner != HEALTHY else "it answers as it should"),

@@ -6,6 +6,7 @@ Frozen and bounded; every place may be missing, and a missing place is never tak
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from everwake.diagnose._masking import quote
 from everwake.diagnose.edges import Hint, hints, platform_of
@@ -22,8 +23,11 @@ from everwake.model import (
     VariableProblem,
 )
 
+_Said = TypeVar("_Said", PlatformLine, PlatformEvent)
+
 __all__ = ["BODY_CHARS", "Event", "Facts", "PlatformFacts", "facts_of_observation"]
 
+_TELLS_NOTHING = frozenset({"reason", "instanceID", "instanceId", "evicted_at"})
 BODY_CHARS = 4_000
 LOOKS_MOST = 60
 EVENTS_MOST = 100
@@ -40,7 +44,9 @@ class Event:
     def cite(self) -> Evidence:
         """The event as evidence."""
         said = ", ".join(
-            f"{name}: {value}" for name, value in self.reason.items() if value not in (None, False, "", {})
+            f"{name}: {value}"
+            for name, value in self.reason.items()
+            if value not in (None, False, "", {}) and name not in _TELLS_NOTHING
         )
         return Evidence(source="platform.events", quote=quote(f"{self.type} {said}".strip()))
 
@@ -226,6 +232,7 @@ def facts_of_observation(
         )
         for one in seen[:LOOKS_MOST]
     )
+    events = events[:EVENTS_MOST]
     host = None
     if service is not None:
         host = PlatformFacts(
@@ -234,16 +241,12 @@ def facts_of_observation(
             plan=service.plan,
             name=service.name,
             deploys=tuple(deploys),
-            events=tuple(Event(type=one.type, at=one.at, reason=flat(one.details)) for one in events[:EVENTS_MOST]),
+            events=tuple(
+                Event(type=one.type, at=one.at, reason=flat(one.details)) for one in _of_this_deploy(events, deploys)
+            ),
             instances=None if service.instances is None else len(service.instances),
         )
-    log = read(
-        (
-            f"{one.at:%Y-%m-%dT%H:%M:%S.%f}Z {f'[{one.instance[-8:]}] ' if one.instance else ''}{one.text}"
-            for one in lines
-        ),
-        quote,
-    )
+    log = read((_dressed(one) for one in _of_this_deploy(lines, deploys)), quote)
     return Facts(
         platform=platform,
         looks=looks,
@@ -255,6 +258,18 @@ def facts_of_observation(
         context=context or {},
         at=seen[0].at if seen else None,
     )
+
+
+def _of_this_deploy(said: Sequence[_Said], deploys: Sequence[DeployRecord]) -> Iterator[_Said]:
+    """Lines or events since the newest deploy that was not dropped began: older ones are about other code and variables."""
+    began = next((one.created_at for one in deploys if one.status != "canceled"), None)
+    return (one for one in said if began is None or one.at >= began)
+
+
+def _dressed(line: PlatformLine) -> str:
+    """A line as the reader takes it apart: time, instance, words."""
+    instance = "".join(letter for letter in line.instance.lower() if letter.isalnum())[-8:]
+    return f"{line.at:%Y-%m-%dT%H:%M:%S.%f}Z {f'[{instance}] ' if instance else ''}{line.text}"
 
 
 def flat(details: Mapping[str, object], depth: int = 4) -> dict[str, object]:

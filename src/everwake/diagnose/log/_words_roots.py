@@ -110,6 +110,7 @@ ROOTS = (
         K.BAD_VARIABLE,
         "invalid service account certificate|must be escaped|invaliduri|unescaped characters|invalid ssl cert requirements",
     ),
+    says(K.BAD_VARIABLE, "mistake in the variables|mistakes in the variables|variables cannot be used"),
     says(K.BAD_VARIABLE, "$port", "not a valid|invalid value|invalid port|invalid literal"),
     says(K.BAD_VARIABLE, "must be a number|must be an integer|must be a valid port|must be a valid url", "port|url|_"),
     says(K.BAD_VARIABLE, "no support for '|unsupported database", "improperlyconfigured|database"),

@@ -25,11 +25,13 @@ TOLD_MOST = 60
 TAIL = 12
 # Lines after the head of a settings error in which the variable and what is wrong with it are told.
 HEAD_REACH = 40
+LIST_REACH = 60
 
 _VARIABLE = re.compile(r"(?<![\w.-])[A-Z][A-Z0-9_]{2,63}(?![\w-])")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,63}\Z")
 # Of a "for Settings" that a terminal's edge has cut in two.
 _TAILS_OF_WORDS = frozenset({"gs", "ngs", "ings", "tings", "ttings", "ettings", "settings", "s", "Settings"})
+_ITEM = re.compile(r"[-*•✗✕❌ ]{0,6}[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?(?:, column \d{1,6})?(?:\s{0,2}[:=(-]|\Z)")
 _QUOTED = re.compile(r"[\"'`]([A-Za-z][A-Za-z0-9_]{1,63})[\"'`]")
 _PORT = re.compile(r"(?:[\w\].*]|^|\s):(\d{2,5})(?![\d:])|port\D{0,12}(\d{2,5})", re.IGNORECASE)
 _EXIT = re.compile(r"(?:status|code:?|exited)[\s:=(\"]{0,4}(-?\d{1,3})(?!\d)", re.IGNORECASE)
@@ -93,6 +95,8 @@ class Reader:
         self._head_left = 0
         self._field = ""
         self._is_told = False
+        self._listing: Sign | None = None
+        self._list_left = 0
 
     def feed(self, line: str) -> None:
         """One line, with or without its end."""
@@ -106,6 +110,8 @@ class Reader:
             line = plain(line)
             low = line.lower()
         if self._head_left and self._of_settings_error(line, low):
+            return
+        if self._listing is not None and self._of_list(line):
             return
         if "http/" in low and (place := low.find('" ', low.find("http/"))) > 0 and low[place + 2 : place + 3] in "2345":
             # An access line: its path is anybody's text and is not read.
@@ -125,6 +131,14 @@ class Reader:
         if kind is None:
             return
         self._totals[kind] = self._totals.get(kind, 0) + 1
+        if (
+            kind in (SignKind.BAD_VARIABLE, SignKind.MISSING_VARIABLE)
+            and line.rstrip().endswith(":")
+            and len(self._told) < TOLD_MOST
+        ):
+            self._listing, self._list_left = self._sign(kind, self._n, line[:KEPT_CHARS], is_environ=False), LIST_REACH
+            self._told.append(self._listing)
+            return
         if kind is SignKind.BAD_VARIABLE and "validation error" in low and len(self._told) < TOLD_MOST:
             self._end_head()
             self._head, self._head_left = self._sign(kind, self._n, line[:KEPT_CHARS], is_environ=False), HEAD_REACH
@@ -173,6 +187,26 @@ class Reader:
             return True
         self._end_head()
         return False
+
+    def _of_list(self, line: str) -> bool:
+        """Whether the line is an item below "mistakes in the variables:" and the like, or stands indented below one."""
+        head = self._listing
+        assert head is not None
+        self._list_left -= 1
+        text = peel(line).text
+        item = _ITEM.match(text)
+        if item is not None and item[1] not in _WORDS and len(self._told) < TOLD_MOST:
+            is_missing = any(
+                word in text.lower() for word in ("missing", "not set", "required", "empty", "undefined", "not given")
+            )
+            kind = SignKind.MISSING_VARIABLE if is_missing else SignKind.BAD_VARIABLE
+            if head in self._told and not head.key:
+                self._told.remove(head)
+            self._told.append(replace(head, kind=kind, n=self._n, key=item[1], text=self._mask(text)[:QUOTE_CHARS]))
+        elif self._list_left <= 0 or TABLE.kind_of(text.lower()) is not None:
+            self._listing = None
+            return False
+        return True
 
     def _end_head(self) -> None:
         if self._head is not None and not self._is_told:

@@ -14,6 +14,16 @@ def explain(facts: Facts) -> Finding | None:
     host, staged = facts.host, None
     if host is not None and host.stage in ("SLEEPING", "ASLEEP", "SUSPENDED_IDLE", "HIBERNATED"):
         staged = Finding(sure=0.93, because=(host.cite("stage", host.stage),), next=NEXT, remedy="wake")
+    elif (
+        host is not None
+        and host.plan == "free"
+        and host.instances == 0
+        and host.live is not None
+        and not host.suspenders
+    ):
+        staged = Finding(
+            sure=0.6, because=(host.cite("instances", "no instance, one deploy live"),), next=NEXT, remedy="wake"
+        )
     idle = facts.log.last(K.IDLING) if facts.log else None
     logged = None
     if idle is not None and facts.log is not None:

@@ -26,7 +26,8 @@ def explain(facts: Facts) -> Finding | None:
             for event in host.events
             if event.type == "server_failed" and (event.reason.get("nonZeroExit") or event.reason.get("earlyExit"))
         ]
-        if told is None and len(fallen) >= 3:
+        never_served = host.newest is not None and host.newest.has_failed  # then it is one crash, tried again
+        if told is None and len(fallen) >= 3 and not never_served:
             told = Finding(
                 sure=0.88,
                 because=tuple(event.cite() for event in fallen[:3]),

@@ -12,9 +12,10 @@ NEXT = "Scale the web process to one (and see that the Procfile names it)."
 def explain(facts: Facts) -> Finding | None:
     """The router's H14, or a platform that counts no instance of a live deploy."""
     host, none = facts.host, None
-    if host is not None and host.instances == 0 and host.live is not None and host.suspenders == ():
+    is_kept = host is not None and host.plan not in ("", "free")  # a free one without instances sleeps
+    if host is not None and is_kept and host.instances == 0 and host.live is not None and host.suspenders == ():
         none = Finding(
-            sure=0.75, because=(host.cite("instances", "0 instances, one deploy live"),), next=NEXT, remedy="ask-person"
+            sure=0.6, because=(host.cite("instances", "0 instances, one deploy live"),), next=NEXT, remedy="ask-person"
         )
     return surest(none, by_signs(facts, (K.NO_WEB,), 0.93, NEXT, "ask-person"))
 
