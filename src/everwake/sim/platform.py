@@ -300,10 +300,14 @@ class Platform:
         if service.type not in RUNS:
             raise Refused(400, f"the simulator does not run a {service.type}")
         self.books.put(deploy)
-        await self._rollouts.cancel(service.id, deploy)
-        if self.books.deploy(service.id, deploy.id).status.is_running:  # else a still newer one came meanwhile
-            self._rollouts.begin(deploy, rush=deploy.trigger is Trigger.BLUEPRINT)
+        await asyncio.shield(self.do(self._superseding(deploy)))
         return self.books.deploy(service.id, deploy.id)
+
+    async def _superseding(self, deploy: Deploy) -> None:
+        """End what ran, then begin it. A task of ours: whoever asked for the deploy may go away before that is done."""
+        await self._rollouts.cancel(deploy.service_id, deploy)
+        if self.books.deploy(deploy.service_id, deploy.id).status.is_running:  # else a still newer one came meanwhile
+            self._rollouts.begin(deploy, rush=deploy.trigger is Trigger.BLUEPRINT)
 
     # --- Workspace: variables --------------------------------------------------------------------------------------------------
 
@@ -500,7 +504,7 @@ class Platform:
         for service in those:
             self._house.say(service.id, f"Service suspended ({by.value})")
             self._hosted[service.id].halt()
-            await self._rollouts.cancel(service.id)
+            await asyncio.shield(self.do(self._rollouts.cancel(service.id)))
 
     def _calendar_facts(self) -> dict[str, str]:
         now = self._clock.now()

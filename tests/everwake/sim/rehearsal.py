@@ -1,12 +1,13 @@
 """A platform to rehearse on: one workspace, tiny services as real processes, waits of a second or less."""
 
 import asyncio
+import logging
 import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,5 +139,21 @@ async def rehearsal(
         if not store.read(Owner):
             owner = Owner(id=new_id("own"), name="Rehearsal", email="owner@example.com", key=KEY)
             store.write([owner])
-        async with Platform(store, group, SystemClock(), settings) as platform:
-            yield Rehearsal(platform)
+        with no_task_fails():
+            async with Platform(store, group, SystemClock(), settings) as platform:
+                yield Rehearsal(platform)
+
+
+@contextmanager
+def no_task_fails() -> Iterator[None]:
+    """A task of the platform that fails is logged and ends alone; in a test it is a failure."""
+    failed: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = failed.append  # type: ignore[method-assign]
+    log = logging.getLogger("everwake.sim.platform")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+    assert not failed, [each.exc_info for each in failed]

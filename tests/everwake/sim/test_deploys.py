@@ -208,3 +208,15 @@ async def test_a_group_of_variables_reaches_its_services_and_a_services_own_wins
         assert town.platform.service(one).groups == ()
         await town.platform.create_deploy(one)
         assert dict((await town.live(one)).env) == {"OWN": "mine"}
+
+
+async def test_a_deploy_goes_on_when_whoever_asked_for_it_has_gone_away(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as town:
+        one = await town.service()
+        await town.commit(one, "late=30")
+        await until(lambda: town.platform.deploys(one)[0].status is DeployStatus.UPDATING)
+        good = town.platform.service(one).commits[-1].id
+        asking = asyncio.create_task(town.platform.create_deploy(one, commit_id=good))
+        await until(lambda: len(town.platform.deploys(one)) == 3)
+        asking.cancel()
+        assert (await town.live(one)).commit.id == good

@@ -17,7 +17,7 @@ from everwake.sim.processes.group import Group
 from everwake.sim.records import Deploy, DeployStatus, Service
 from everwake.sim.simulator import Asked, Simulator
 from everwake.sim.verbs import LogQuery, Refused
-from tests.everwake.sim.rehearsal import QUICK, until
+from tests.everwake.sim.rehearsal import QUICK, no_task_fails, until
 from tests.support.processes import free_port
 
 RULES = replace(QUICK, start_window_s=8.0, health_timeout_s=1.0, first_restart_s=0.1, lasting_s=60)
@@ -95,7 +95,7 @@ async def drilled(folder: Path, name: str = "chatbot", *others: str, patient: bo
         data=folder / "data", blueprint=blueprint, port=free_port(), surroundings={"PATH": os.environ["PATH"]},
         real_rules=PATIENT if patient else RULES,
     )  # fmt: skip
-    with Group() as group:
+    with Group() as group, no_task_fails():
         async with Simulator(asked, group, Silent()) as simulator, httpx.AsyncClient(timeout=30) as client:
             deploys = await asyncio.wait_for(simulator.settled(), 60)
             assert {each.status for each in deploys.values()} == {DeployStatus.LIVE}
