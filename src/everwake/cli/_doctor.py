@@ -62,7 +62,8 @@ def run(
 ) -> int:
     """Examine, mend where asked, print. Exit code 1 when an error is left. Raises EverwakeError."""
     asked = Asked(
-        reader=reader, environment=environment, platform=platform, service=service, schema=schema, fleet=Path(fleet), data=Path(data),
+        reader=reader, environment=environment, platform=platform, service=service, schema=schema, fleet=Path(fleet),
+        data=Path(data),
         fix=fix or plan,
     )  # fmt: skip
     if reader:
@@ -155,13 +156,14 @@ def _print_text(kept: "list[tuple[Looked, Path | None]]", *, is_plan: bool) -> N
 
 def _print_mended(looked: Looked, backup: Path | None, *, is_plan: bool) -> None:
     if looked.kind == "deployed":
+        told = "would be written; nothing was" if is_plan else "written; deploy it to make that count"
         for name in looked.values:
             _say(
                 f"~ {name}: {', '.join(sorted({one.problem.problem for one in looked.fixed if one.name == name}))}",
                 "good",
             )
         _say(
-            f"{looked.name}: {'would write' if is_plan else 'written,'} {_count(len(looked.values), 'variable')}; deploy it to make it count",
+            f"{looked.name}: {_count(len(looked.values), 'variable')} {told}",
             "good",
         )
         return

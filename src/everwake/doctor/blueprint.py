@@ -134,7 +134,8 @@ class _Blueprint:
     ) -> tuple[list[Finding], tuple[str, ...]]:
         name = _text(fields, "name")
         context = replace(
-            self.context, platform="render", service=name, is_public=True, memory_mb=_MEMORY_MB.get(_text(fields, "plan") or "starter"),
+            self.context, platform="render", service=name, is_public=True,
+            memory_mb=_MEMORY_MB.get(_text(fields, "plan") or "starter"),
             environment=self.context.environment,
         )  # fmt: skip
         scalars: dict[str, _Scalar] = {}
@@ -235,7 +236,8 @@ class _Blueprint:
         if said != node.value.lower() and key != "PYTHON_VERSION":
             mark = node.start_mark
             yield replace(
-                _told(key, "bad_type", f'put it in quotes: YAML makes "{said[:30]}" of it', mark.line + 1, mark.column + 1, context, is_error=False),
+                _told(key, "bad_type", f'put it in quotes: YAML makes "{said[:30]}" of it', mark.line + 1, mark.column + 1,
+                context, is_error=False),
                 text_edits=(self.span(node, json.dumps(node.value)),),
             )  # fmt: skip
 

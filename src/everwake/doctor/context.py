@@ -21,7 +21,8 @@ _CALLED = (
     (r"app[ _-]?engine|\bgae\b", "app_engine"), (r"hugging|spaces|\bhf\b", "huggingface"), (r"cloudflare|workers", "cloudflare"),
     (r"northflank", "northflank"), (r"digital[ _-]?ocean|app platform", "digitalocean"), (r"azure", "azure"),
     (r"beanstalk", "elastic_beanstalk"), (r"zeabur", "zeabur"), (r"streamlit", "streamlit"), (r"replit", "replit"),
-    (r"compose|docker|podman|swarm|coolify|dokploy|portainer|caprover", "docker"), (r"kube|k8s|openshift|\bgke\b|\beks\b", "kubernetes"),
+    (r"compose|docker|podman|swarm|coolify|dokploy|portainer|caprover", "docker"),
+    (r"kube|k8s|openshift|\bgke\b|\beks\b", "kubernetes"),
 )  # fmt: skip
 _PRODUCTION = frozenset({"production", "prod", "live", "release"})
 _DEVELOPMENT = frozenset({"development", "dev", "local", "localhost", "test", "testing", "ci"})

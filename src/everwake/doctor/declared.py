@@ -19,7 +19,8 @@ __all__ = ["Declared", "NotASchema", "read", "read_list"]
 
 # Words that schemas use for ours: chatify's own table, JSON Schema, and Python's names of types.
 _WORDS = {
-    "number": Kind.INTEGER, "int": Kind.INTEGER, "bool": Kind.BOOLEAN, "str": Kind.TEXT, "string": Kind.TEXT, "url": Kind.HTTP_URL,
+    "number": Kind.INTEGER, "int": Kind.INTEGER, "bool": Kind.BOOLEAN, "str": Kind.TEXT, "string": Kind.TEXT,
+    "url": Kind.HTTP_URL,
     "list": Kind.JSON, "list[str]": Kind.JSON, "dict": Kind.JSON, "secret": Kind.SECRET, "choice": Kind.TEXT,
 }  # fmt: skip
 _KNOWN = ("type", "required", "choices", "least", "most", "secret", "help", "default")

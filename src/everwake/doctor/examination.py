@@ -7,6 +7,8 @@ A value is looked at in two steps. First what is too much of it (quotes kept, bl
 is meant is held against what it is for. So a quoted `redis://` that needs TLS has two problems, each with its own place.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -68,7 +70,7 @@ def examine(
 ) -> tuple[VariableProblem, ...]:
     """What is wrong with variables, or with the text of a file of them; nothing for a healthy set.
 
-    context: a `Context`, or data as contract.md's facts have it (`reader`, `type`, `environment`, `expected_keys`, `siblings`, ..).
+    context: a `Context`, or the same as data (`reader`, `type`, `environment`, `expected_keys`, `siblings`, ..).
     """
     return study(variables, context).problems
 
@@ -121,6 +123,7 @@ class _Examination:
     ) -> None:
         self.context, self.values, self.entries, self.document = context, values, entries, document
         self.case = self.case_of(values)
+        self.starts = _line_starts(document.text) if document is not None else [0]
         self.found: list[tuple[str, Variable | None, Hit]] = []
 
     def case_of(self, values: Mapping[str, str]) -> Case:
@@ -232,7 +235,7 @@ class _Examination:
         )  # fmt: skip
 
     def write(self, key: str, value: str) -> Edit | None:
-        """How the file would say the new value: as it was written, else in quotes; None where its reader can have it in no way."""
+        """How the file would say the new value: as it was written, else in quotes; None where its reader cannot have it."""
         entry = self.entries.get(key)
         if entry is None or self.document is None:
             return None
@@ -275,9 +278,9 @@ class _Examination:
             shown = excerpt(variable.raw, variable.kind, variable.start + hit.at, variable.start + end, secrets)
             if entry is not None and self.document is not None:
                 place = entry.value_at + (column - 1 if entry.is_plain else 0)
-                line, file_column = _place(self.document.text, place)
+                line, file_column = _place(self.starts, place)
         elif hit.at is not None and self.document is not None:
-            line, file_column = _place(self.document.text, hit.at)
+            line, file_column = _place(self.starts, hit.at)
             column = file_column
         value_edits = (
             tuple((variable.start + at, variable.start + end, text) for at, end, text in hit.edits)
@@ -286,7 +289,8 @@ class _Examination:
         )
         quiet = tuple(each for each in secrets if len(each) >= 6)
         problem = VariableProblem(
-            key=shown_key(key), problem=hit.problem, is_error=problems.is_error(hit.problem) if hit.is_error is None else hit.is_error,
+            key=shown_key(key), problem=hit.problem,
+            is_error=problems.is_error(hit.problem) if hit.is_error is None else hit.is_error,
             fix=redact_with(hit.fix, quiet, 300), line=line, column=column, found=redact_with(found or "", quiet, 120),
             service=self.context.service or None, value=mended.get(key) if value_edits else None,
         )  # fmt: skip
@@ -307,8 +311,14 @@ def apply(text: str, edits: "list[Edit] | tuple[Edit, ...]") -> str:
     return "".join([*parts, text[at:]])
 
 
-def _place(text: str, at: int) -> tuple[int, int]:
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in _LINE_END.finditer(text))]
+
+
+def _place(starts: list[int], at: int) -> tuple[int, int]:
     """Line and column, from 1."""
-    before = text[:at].replace("\r\n", "\n\0").replace("\r", "\n")
-    line_start = before.rfind("\n") + 1
-    return before.count("\n") + 1, len(before[line_start:].replace("\0", "")) + 1
+    line = bisect_right(starts, at)
+    return line, at - starts[line - 1] + 1

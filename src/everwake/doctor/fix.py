@@ -50,7 +50,7 @@ def _name(finding: Finding) -> tuple[str, str]:
 
 
 def _edits(study: Study, chosen: list[Finding]) -> tuple[list[Edit], list[Finding], list[Finding]]:
-    """Edits into the text, the findings they stand for, and those that the text cannot say; what overlaps waits for the next pass.
+    """Edits into the text, the findings they stand for, and those the text cannot say; what overlaps waits for the next pass.
 
     The text's own edits come first: a line that moves takes its value along.
     """

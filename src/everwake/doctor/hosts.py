@@ -12,7 +12,8 @@ __all__ = [
 
 # Domains under which platforms give each service a name, over HTTPS.
 PLATFORMS = (
-    "onrender.com", "up.railway.app", "railway.app", "herokuapp.com", "fly.dev", "koyeb.app", "vercel.app", "netlify.app", "hf.space",
+    "onrender.com", "up.railway.app", "railway.app", "herokuapp.com", "fly.dev", "koyeb.app", "vercel.app", "netlify.app",
+    "hf.space",
     "pages.dev", "workers.dev", "web.app", "firebaseapp.com", "run.app", "azurewebsites.net", "github.io", "ondigitalocean.app",
     "appspot.com", "code.run", "zeabur.app", "streamlit.app", "replit.app", "deno.dev", "supabase.co", "surge.sh", "gitlab.io",
     "azurecontainerapps.io", "amplifyapp.com", "trycloudflare.com", "ngrok-free.app", "ngrok.io",
@@ -34,9 +35,11 @@ INTERNAL = re.compile(
 
 _COMPOSE = frozenset({
     "db", "database", "postgres", "postgresql", "pg", "mysql", "mariadb", "mongo", "mongodb", "redis", "valkey", "keydb", "cache",
-    "rabbitmq", "rabbit", "kafka", "zookeeper", "elasticsearch", "opensearch", "minio", "s3", "memcached", "nginx", "traefik", "app",
+    "rabbitmq", "rabbit", "kafka", "zookeeper", "elasticsearch", "opensearch", "minio", "s3", "memcached", "nginx",
+    "traefik", "app",
     "web", "api", "backend", "frontend", "server", "worker", "celery", "mailhog", "mailpit", "meilisearch", "typesense", "qdrant",
-    "chroma", "weaviate", "ollama", "localstack", "nats", "clickhouse", "influxdb", "broker", "queue", "storage", "auth", "gateway",
+    "chroma", "weaviate", "ollama", "localstack", "nats", "clickhouse", "influxdb", "broker", "queue", "storage", "auth",
+    "gateway",
     "milvus", "neo4j", "searxng", "dragonfly", "sqlserver", "mssql",
 })  # fmt: skip
 

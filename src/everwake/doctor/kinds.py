@@ -48,7 +48,8 @@ class Kind(StrEnum):
 
 
 URLS = frozenset({
-    Kind.URL, Kind.HTTP_URL, Kind.WEBSOCKET_URL, Kind.REDIS_URL, Kind.POSTGRES_URL, Kind.DATABASE_URL, Kind.MONGO_URL, Kind.AMQP_URL,
+    Kind.URL, Kind.HTTP_URL, Kind.WEBSOCKET_URL, Kind.REDIS_URL, Kind.POSTGRES_URL, Kind.DATABASE_URL, Kind.MONGO_URL,
+    Kind.AMQP_URL,
 })  # fmt: skip
 SECRETS = frozenset({Kind.API_KEY, Kind.SECRET, Kind.PASSWORD, Kind.PEM, Kind.SERVICE_ACCOUNT})
 
@@ -78,9 +79,12 @@ _EXACT = {
     "PYTHON_VERSION": Kind.PYTHON_VERSION, "NODE_VERSION": Kind.NODE_VERSION, "DATABASE_URL": Kind.DATABASE_URL,
     "BACKEND_CORS_ORIGINS": Kind.JSON_ORIGINS, "ALLOWED_HOSTS": Kind.HOSTS, "DJANGO_ALLOWED_HOSTS": Kind.HOSTS,
     "SQLALCHEMY_DATABASE_URI": Kind.DATABASE_URL, "GOOGLE_APPLICATION_CREDENTIALS": Kind.PATH, "PATH": Kind.TEXT,
-    "GUNICORN_BIND": Kind.BIND, "FLASK_RUN_HOST": Kind.BIND, "GRADIO_SERVER_NAME": Kind.BIND, "STREAMLIT_SERVER_ADDRESS": Kind.BIND,
-    "ROCKET_ADDRESS": Kind.BIND, "NITRO_HOST": Kind.BIND, "NUXT_HOST": Kind.BIND, "SERVER_NAME": Kind.TEXT, "FLASK_DEBUG": Kind.BOOLEAN,
-    "APP_DEBUG": Kind.BOOLEAN, "DJANGO_DEBUG": Kind.BOOLEAN, "RUST_LOG": Kind.TEXT, "LOGLEVEL": Kind.LOG_LEVEL, "NODE_ENV": Kind.ENVIRONMENT,
+    "GUNICORN_BIND": Kind.BIND, "FLASK_RUN_HOST": Kind.BIND, "GRADIO_SERVER_NAME": Kind.BIND,
+    "STREAMLIT_SERVER_ADDRESS": Kind.BIND,
+    "ROCKET_ADDRESS": Kind.BIND, "NITRO_HOST": Kind.BIND, "NUXT_HOST": Kind.BIND, "SERVER_NAME": Kind.TEXT,
+    "FLASK_DEBUG": Kind.BOOLEAN,
+    "APP_DEBUG": Kind.BOOLEAN, "DJANGO_DEBUG": Kind.BOOLEAN, "RUST_LOG": Kind.TEXT, "LOGLEVEL": Kind.LOG_LEVEL,
+    "NODE_ENV": Kind.ENVIRONMENT,
     "APP_ENV": Kind.ENVIRONMENT, "FLASK_ENV": Kind.ENVIRONMENT, "RAILS_ENV": Kind.ENVIRONMENT, "HEALTH_CHECK_PATH": Kind.ROUTE,
     "OPENAI_API_BASE": Kind.HTTP_URL, "GOOGLE_CREDENTIALS": Kind.SERVICE_ACCOUNT, "FIREBASE_CREDENTIALS": Kind.SERVICE_ACCOUNT,
 }  # fmt: skip
@@ -122,6 +126,8 @@ def kind_of_name(name: str) -> Kind:
 
 
 def _url_kind(said: set[str], joined: str, last: str) -> Kind:
+    if "SERVICE" in said and not said & HTTP_WORDS:
+        return Kind.URL  # a service in front of a Redis speaks HTTP, a Redis as a service does not: the value tells
     if said & HTTP_WORDS:
         return Kind.HTTP_URL
     if said & {"REDIS", "VALKEY", "KEYDB"}:
@@ -260,9 +266,12 @@ def kind_of_type(declared: str) -> Kind | None:
     if re.match(r"(?:typing\.)?(list|tuple|set|frozenset|sequence|dict|mapping|json|array|object)\b", text):
         return Kind.JSON
     for pattern, kind in (
-        (r"bool", Kind.BOOLEAN), (r"port", Kind.PORT), (r"(positive|nonnegative)?int(eger)?\b|number", Kind.INTEGER), (r"float|decimal", Kind.FLOAT),
-        (r"redisdsn", Kind.REDIS_URL), (r"postgresdsn", Kind.POSTGRES_URL), (r"mongo", Kind.MONGO_URL), (r"amqpdsn", Kind.AMQP_URL),
-        (r"(any)?(http)?url", Kind.HTTP_URL), (r"email", Kind.EMAIL), (r"timedelta|duration", Kind.DURATION), (r"secret", Kind.SECRET),
+        (r"bool", Kind.BOOLEAN), (r"port", Kind.PORT), (r"(positive|nonnegative)?int(eger)?\b|number", Kind.INTEGER),
+        (r"float|decimal", Kind.FLOAT),
+        (r"redisdsn", Kind.REDIS_URL), (r"postgresdsn", Kind.POSTGRES_URL), (r"mongo", Kind.MONGO_URL),
+        (r"amqpdsn", Kind.AMQP_URL),
+        (r"(any)?(http)?url", Kind.HTTP_URL), (r"email", Kind.EMAIL), (r"timedelta|duration", Kind.DURATION),
+        (r"secret", Kind.SECRET),
         (r"path|filepath", Kind.PATH),
     ):  # fmt: skip
         if re.match(pattern, text):

@@ -1,4 +1,4 @@
-"""The names of what can be wrong with a variable: one sentence each, and whether it will not work (error) or works badly (advice).
+"""The names of what can be wrong with a variable: a sentence each, and whether it will not work (error) or works badly (advice).
 
 A name is stable: programs, the API and the incident's story use it. `python -m everwake.doctor.tables` writes the docs from here.
 """

@@ -102,7 +102,7 @@ def _is_no_host(name: str, behind: str) -> bool:
 
 def _hides_a_password(authority: str, behind: str) -> bool:
     """Whether `user:pa` before the first slash is a user with half a password, and not a host with its port."""
-    name, colon, rest = authority.partition(":")
+    _, colon, rest = authority.partition(":")
     if not colon or re.fullmatch(r"\d{1,5}", rest):
         return False
     return re.match(r"[A-Za-z0-9.\[-]", behind) is not None

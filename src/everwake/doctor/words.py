@@ -34,36 +34,45 @@ def nearest(word: str, known: "tuple[str, ...] | frozenset[str]", most: int = 2)
 
 
 # What stands in templates where a value belongs. A value made by a machine has at least one part that is none of these.
-_TEMPLATE = frozenset(["your", "my", "the", "a", "an", "our", "here", "insert", "enter", "put", "add", "paste", "replace", "replaceme", "change", "changeme", "changethis", "me", "this", "with", "to", "todo", "fixme", "tbd", "fill", "in", "placeholder", "example", "sample", "dummy", "real", "actual", "key", "keys", "api", "apikey", "token", "tokens", "secret", "secrets", "password", "pass", "passwd", "value", "id", "code", "url", "uri", "string", "text", "name", "user", "username", "account", "project", "app", "application", "service", "client", "db", "database", "host", "hostname", "org", "access", "openai", "anthropic", "claude", "gpt", "gemini", "google", "firebase", "stripe", "supabase", "twilio", "sendgrid", "slack", "github", "discord", "telegram", "bot", "aws", "azure", "redis", "postgres", "mongo", "mongodb", "mysql", "jwt", "auth", "oauth", "session", "cookie", "public", "private", "live", "test", "prod", "production", "dev", "from", "dashboard", "get", "goes", "xxx", "yyy", "zzz", "and", "or", "of", "for", "is", "it", "not", "set", "unset", "missing", "needed", "required", "must", "be", "some", "something", "any", "sk", "pk", "rk", "proj", "hf", "ghp", "gho", "re", "whsec", "groq", "mistral", "cohere", "huggingface", "openrouter", "deepseek", "replicate", "elevenlabs", "cloudinary", "sentry", "mapbox", "maps", "smtp", "email", "mail", "domain", "com", "random", "long", "strong", "secure", "generated", "min", "least", "chars", "characters", "bit", "hex", "base64", "super"])  # fmt: skip
+_TEMPLATE = frozenset(
+    re.findall(
+        r"\S+",
+        """
+your my the a an our here insert enter put add paste replace replaceme change changeme changethis me this with to todo
+fixme tbd fill in placeholder example sample dummy real actual key keys api apikey token tokens secret secrets
+password pass passwd value id code url uri string text name user username account project app application service
+client db database host hostname org access openai anthropic claude gpt gemini google firebase stripe supabase twilio
+sendgrid slack github discord telegram bot aws azure redis postgres mongo mongodb mysql jwt auth oauth session cookie
+public private live test prod production dev from dashboard get goes xxx yyy zzz and or of for is it not set unset
+missing needed required must be some something any sk pk rk proj hf ghp gho re whsec groq mistral cohere huggingface
+openrouter deepseek replicate elevenlabs cloudinary sentry mapbox maps smtp email mail domain com random long strong
+secure generated min least chars characters bit hex base64 super
+""",
+    )
+)  # fmt: skip
 _INSTRUCTING = frozenset(
-    [
-        "your",
-        "insert",
-        "enter",
-        "put",
-        "paste",
-        "replace",
-        "replaceme",
-        "changeme",
-        "changethis",
-        "change",
-        "here",
-        "placeholder",
-        "todo",
-        "fixme",
-        "tbd",
-        "example",
-        "sample",
-        "dummy",
-        "fill",
-        "xxx",
-        "yyy",
-        "zzz",
-    ]
+    re.findall(
+        r"\S+",
+        """
+your insert enter put paste replace replaceme changeme changethis change here placeholder todo fixme tbd example
+sample dummy fill xxx yyy zzz
+""",
+    )
 )
 _RUNS = ("1234567890" * 4, "0123456789" * 4, "abcdefghijklmnopqrstuvwxyz")
 # Passwords that an image, a tutorial or a framework starts with: they work, for everybody.
-_DEFAULTS = frozenset(["secret", "password", "passwd", "passw0rd", "changeme", "changethis", "change-me", "change_me", "changeit", "letmein", "admin", "administrator", "root", "toor", "postgres", "mysql", "mongo", "redis", "guest", "test", "testing", "user", "default", "minioadmin", "rabbitmq", "123456", "12345678", "1234", "12345", "123456789", "qwerty", "secretkey", "secret-key", "secret_key", "mysecret", "mysecretkey", "my-secret-key", "my_secret_key", "supersecret", "super-secret", "super_secret", "supersecretkey", "super-secret-key", "super_secret_key", "jwtsecret", "jwt-secret", "jwt_secret", "dev-secret", "devsecret", "dev_secret", "s3cr3t", "s3cret", "keyboard-cat", "keyboardcat", "example", "insecure", "notsecure", "topsecret", "top-secret", "pass", "dev", "development"])  # fmt: skip
+_DEFAULTS = frozenset(
+    re.findall(
+        r"\S+",
+        """
+secret password passwd passw0rd changeme changethis change-me change_me changeit letmein admin administrator root toor
+postgres mysql mongo redis guest test testing user default minioadmin rabbitmq 123456 12345678 1234 12345 123456789
+qwerty secretkey secret-key secret_key mysecret mysecretkey my-secret-key my_secret_key supersecret super-secret
+super_secret supersecretkey super-secret-key super_secret_key jwtsecret jwt-secret jwt_secret dev-secret devsecret
+dev_secret s3cr3t s3cret keyboard-cat keyboardcat example insecure notsecure topsecret top-secret pass dev development
+""",
+    )
+)  # fmt: skip
 
 
 def is_placeholder(value: str) -> bool:

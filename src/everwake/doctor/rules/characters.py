@@ -97,7 +97,7 @@ def look_both(variable: Variable, case: Case) -> Iterator[Hit]:
 
 RULE = Rule(
     name="characters",
-    about="Characters that only look right: letters of another alphabet, invisible signs, a long dash, a written `\\n` at the end.",
+    about="Characters that only look right: letters of other scripts, invisible signs, long dashes, a written `\\n` at the end.",
     problems=("non_ascii_char", "literal_backslash_n"),
     look=look_both,
     stage="text",

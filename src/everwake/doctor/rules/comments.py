@@ -38,7 +38,8 @@ def _comment(variable: Variable) -> Iterator[Hit]:
         return
     lead = len(before) - len(before.lstrip())
     yield Hit(
-        problem="inline_comment_in_value", fix="put the comment on a line of its own: this reader takes it for a part of the value",
+        problem="inline_comment_in_value",
+        fix="put the comment on a line of its own: this reader takes it for a part of the value",
         at=len(before), end=len(value), edits=((len(before), len(value), ""),), keep=(lead, len(before)), found="a comment",
         stops=not before.strip(),
     )  # fmt: skip

@@ -220,7 +220,7 @@ def _split(variable: Variable, case: Case) -> Iterator[Hit]:
 
 RULE = Rule(
     name="databases",
-    about="A database's URL with a password that breaks it, a user its host does not know, no name, or a parameter its library refuses.",
+    about="A database's URL: a password that breaks it, a user its host does not know, no name, a parameter that is refused.",
     problems=("unencoded_password", "pooler_user_missing_ref", "wrong_user", "missing_path", "unsupported_url_param"),
     look=look,
     order=52,

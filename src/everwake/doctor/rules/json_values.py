@@ -90,14 +90,16 @@ def _broken(variable: Variable, value: str) -> Hit:
         edits = tuple((found.start(), found.start() + 1, "") for found in re.finditer(r'\\(?=")', value))
         at = value.index('\\"')
         return Hit(
-            problem="json_escaped_quotes", fix='write plain " without a backslash before it: nothing takes the backslashes away here',
+            problem="json_escaped_quotes",
+            fix='write plain " without a backslash before it: nothing takes the backslashes away here',
             at=at, end=at + 2, edits=edits, stops=True,
         )  # fmt: skip
     for opening in ("[", "{"):  # something stands before it
         at = value.find(opening)
         if at > 0 and re.fullmatch(r"[\w$>=:;. -]{1,40}", value[:at]) and _is_whole(_complete(value[at:])):
             return Hit(
-                problem="json_trailing_garbage", fix=f"remove what stands before the {opening}", at=0, end=at, edits=((0, at, ""),),
+                problem="json_trailing_garbage", fix=f"remove what stands before the {opening}", at=0, end=at,
+                edits=((0, at, ""),),
                 keep=(at, len(value)),
             )  # fmt: skip
     try:
@@ -110,7 +112,8 @@ def _broken(variable: Variable, value: str) -> Hit:
     mended = _mended(value, is_list=variable.kind is not Kind.SERVICE_ACCOUNT)
     edits = ((0, len(value), mended),) if mended is not None else ()
     return Hit(
-        problem="bad_type" if variable.kind is Kind.SERVICE_ACCOUNT else "not_json_list", fix=_advice(variable, value, mended), at=at,
+        problem="bad_type" if variable.kind is Kind.SERVICE_ACCOUNT else "not_json_list",
+        fix=_advice(variable, value, mended), at=at,
         end=min(at + 1, len(value)) if value.lstrip()[:1] in ("[", "{") else len(value), edits=edits, is_error=True, stops=True,
     )  # fmt: skip
 

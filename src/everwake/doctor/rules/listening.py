@@ -15,7 +15,8 @@ _RESERVED = {"render": (18012, 18013, 19099)}
 _FIXED = {"huggingface": 7860}
 # Families whose host is a bare name everywhere.
 _BARE = frozenset({
-    "DB", "DATABASE", "POSTGRES", "PG", "MYSQL", "MARIADB", "MONGO", "REDIS", "VALKEY", "SMTP", "MAIL", "EMAIL", "IMAP", "FTP", "RABBITMQ",
+    "DB", "DATABASE", "POSTGRES", "PG", "MYSQL", "MARIADB", "MONGO", "REDIS", "VALKEY", "SMTP", "MAIL", "EMAIL", "IMAP",
+    "FTP", "RABBITMQ",
     "HOSTS", "COOKIE", "AUTH0", "SHOPIFY", "MEMCACHED", "SQL", "LDAP", "SSH", "MQTT",
 })  # fmt: skip
 _ARGUMENTS = re.compile(r"(?:--bind|-b|--host|--address|--listen)[= ](127\.0\.0\.1|localhost|\[?::1\]?)(?=[:\s\"']|$)")
@@ -39,7 +40,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
                 fix="listen on 0.0.0.0: on loopback nobody outside the instance can reach it",
                 at=found.start(1),
                 end=found.end(1),
-                edits=((found.start(1), found.end(1), "0.0.0.0"),),
+                edits=((found.start(1), found.end(1), "0.0.0.0"),),  # noqa: S104
             )
 
 
@@ -62,7 +63,7 @@ def _bind(variable: Variable, case: Case) -> Iterator[Hit]:
             fix="write 0.0.0.0: on loopback nobody outside the instance can reach it",
             at=at,
             end=at + len(host),
-            edits=((at, at + len(host), "0.0.0.0"),),
+            edits=((at, at + len(host), "0.0.0.0"),),  # noqa: S104
         )
     elif re.fullmatch(r"[0-9.]{5,}", host) and (
         host.count(".") != 3 or any(not part or int(part) > 255 for part in host.split("."))
@@ -129,7 +130,7 @@ def _port(variable: Variable, case: Case) -> Iterator[Hit]:
     if re.match(r"(?:tcp|udp)://(?:\d{1,3}\.){3}\d{1,3}:\d{1,5}$", value):
         yield Hit(
             problem="k8s_service_link",
-            fix="Kubernetes wrote this for a service of that name: rename the service, set enableServiceLinks: false, or read another variable",
+            fix="Kubernetes wrote this for a service of that name: rename it, or set enableServiceLinks: false",
             end=len(variable.value),
             is_error=True,
             stops=True,
@@ -207,7 +208,7 @@ def look_at_all(case: Case) -> Iterator[Hit]:
         yield Hit(
             problem="wrong_port",
             key="PORT",
-            fix=f"the program listens on {context.listens_on}, requests are sent to {context.target_port}: set PORT={context.target_port}",
+            fix=f"set PORT={context.target_port}: requests are sent there, and the program listens on {context.listens_on}",
             at=None,
             found=str(context.listens_on),
         )
@@ -238,7 +239,7 @@ RULE = Rule(
         Example(("PORT bad_type",), {"PORT": "8000/tcp"}),
         Example(
             (),
-            {"PORT": "10000", "HOST": "0.0.0.0", "DB_HOST": "db.example.com", "DB_PORT": "6543"},
+            {"PORT": "10000", "HOST": "0.0.0.0", "DB_HOST": "db.example.com", "DB_PORT": "6543"},  # noqa: S104
             context={"platform": "render"},
         ),
         Example((), {"PORT": "3000", "HOST": "127.0.0.1", "ENVIRONMENT": "development"}),

@@ -55,7 +55,8 @@ def _wildcard(variable: Variable, texts: list[str], case: Case) -> Iterator[Hit]
         return
     with_credentials = [
         key for key, value in case.values.items()
-        if {"CORS", "ALLOW", "ALLOWED"} & set(words_of(key)) and words_of(key)[-1:] == ("CREDENTIALS",) and value.strip().lower() in ("true", "1", "yes", "on")
+        if {"CORS", "ALLOW", "ALLOWED"} & set(words_of(key)) and words_of(key)[-1:] == ("CREDENTIALS",
+        ) and value.strip().lower() in ("true", "1", "yes", "on")
     ]  # fmt: skip
     if with_credentials:
         at = variable.value.find("*")

@@ -45,7 +45,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     if "\\\\n" in body:
         edits = tuple((found.start(), found.end(), "\\n") for found in re.finditer(r"\\\\n", value))
         yield Hit(
-            problem="double_escaped_newline", fix="write \\n with one backslash, or real line ends: it was escaped twice", at=value.index("\\\\n"),
+            problem="double_escaped_newline", fix="write \\n with one backslash, or real line ends: it was escaped twice",
+            at=value.index("\\\\n"),
             end=value.index("\\\\n") + 3, edits=edits, found="\\\\n", stops=True,
         )  # fmt: skip
     elif "\\n" in body:
@@ -58,7 +59,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
             else ()
         )
         yield Hit(
-            problem="pem_newlines_lost", fix="give the key its line ends back: paste it in quotes, its lines joined by \\n", at=head.end(),
+            problem="pem_newlines_lost", fix="give the key its line ends back: paste it in quotes, its lines joined by \\n",
+            at=head.end(),
             end=head.end() + 1, edits=edits, found="no line end after the first line", stops=True,
         )  # fmt: skip
     else:

@@ -120,7 +120,7 @@ def _bracketed(variable: Variable) -> Hit | None:
 
 
 def _breaks(variable: Variable) -> bool:
-    """A program starts with a useless key of somebody else's service, and is refused there; with a useless address it does not."""
+    """Whether the program cannot start: with a useless key of somebody else's service it can, and is refused there."""
     declared = variable.declared
     return variable.kind not in _KEYS | _OWN or (declared is not None and declared.required)
 
@@ -166,9 +166,8 @@ def _template(variable: Variable, case: Case) -> Hit | None:
             stops=True,
         )
     if kind in _KEYS:
-        hit = is_placeholder(value) or re.fullmatch(
-            r"\.{2,}|-+|\?+|none|null|empty|test|dummy|key|token|secret|api[_-]?key", value.strip(), re.IGNORECASE
-        )
+        word = r"\.{2,}|-+|\?+|none|null|empty|test|dummy|key|token|secret|api[_-]?key"
+        hit = is_placeholder(value) or re.fullmatch(word, value.strip(), re.IGNORECASE) is not None
         if hit and _KEYLESS.search(value) and any("BASE" in words_of(name) for name in case.values):
             return None
     elif kind in _OWN:

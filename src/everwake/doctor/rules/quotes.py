@@ -36,7 +36,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
                 else "one pair of quotes is enough; the inner pair stays in the value"
             )
             yield Hit(
-                problem="nested_quotes", fix=fix, at=0, end=start, edits=((0, start, ""), (end, len(value), "")), keep=(start, end),
+                problem="nested_quotes", fix=fix, at=0, end=start, edits=((0, start, ""), (end, len(value), "")),
+                keep=(start, end),
                 found="two pairs of quotes",
             )  # fmt: skip
         else:
@@ -91,7 +92,8 @@ def _smart(variable: Variable) -> Iterator[Hit]:
         edits += tuple((at, at + 1, value[at].translate(_STRAIGHT)) for at in inner)
     at = places[0]
     yield Hit(
-        problem="smart_quotes", fix="retype it with straight quotes, or without: an editor or chat made them curly", at=at, end=at + 1,
+        problem="smart_quotes", fix="retype it with straight quotes, or without: an editor or chat made them curly", at=at,
+        end=at + 1,
         edits=edits if of_json or not inner else (), keep=None if inner else (start, end), stops=bool(inner),
         found=f"U+{ord(value[at]):04X} ({value[at]})", is_error=True,
     )  # fmt: skip

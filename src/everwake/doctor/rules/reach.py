@@ -103,10 +103,7 @@ def _host(variable: Variable, host: str, at: int, case: Case) -> Iterator[Hit]:
 def _of_compose(host: str, case: Case) -> bool:
     if case.is_compose or "." in host or INTERNAL.fullmatch(host) or not host:
         return False
-    names = {
-        dissect(url).hosts[0].split(".")[0] if dissect(url) else url.split(".")[0].split(":")[0]
-        for url in case.context.siblings.values()
-    }  # type: ignore[union-attr]
+    names = {re.sub(r"^\w+://", "", url).split(".")[0].split(":")[0] for url in case.context.siblings.values()}
     return (
         compose_name(host)
         and host not in names

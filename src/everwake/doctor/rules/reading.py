@@ -34,7 +34,8 @@ def _mark(document: Document, is_known: bool) -> Iterator[Hit]:
         return
     first = next((entry for entry in document.entries if entry.line == 1), None)
     yield Hit(
-        problem="bom", key=plain_key(first.key) if first and first.value is not None else "*", fix="save the file as UTF-8 without BOM: the first name is read with the mark in it",
+        problem="bom", key=plain_key(first.key) if first and first.value is not None else "*",
+        fix="save the file as UTF-8 without BOM: the first name is read with the mark in it",
         at=0, end=1, edits=((0, 1, ""),), line=1, found="U+FEFF",
     )  # fmt: skip
 
@@ -46,7 +47,8 @@ def _line_ends(document: Document, is_known: bool) -> Iterator[Hit]:
     at = text.index("\r\n")
     edits = tuple((found.start(), found.start() + 1, "") for found in re.finditer(r"\r\n", text))
     yield Hit(
-        problem="crlf", key="*", fix="save the file with LF line ends: with CRLF every value ends with a carriage return", at=at, end=at + 1,
+        problem="crlf", key="*", fix="save the file with LF line ends: with CRLF every value ends with a carriage return",
+        at=at, end=at + 1,
         edits=edits, line=text.count("\n", 0, at) + 1, found="CRLF", is_error=is_known,
     )  # fmt: skip
 
@@ -78,7 +80,8 @@ def _around_equals(document: Document, entry: Entry, is_known: bool) -> Iterator
     if before or after:
         edits: tuple[Edit, ...] = ((equals - before, equals + 1 + after, "="),)
         yield Hit(
-            problem="spaces_around_equals", key=key, fix="write no blanks round the =", at=equals - before, end=equals + 1 + after, edits=edits,
+            problem="spaces_around_equals", key=key, fix="write no blanks round the =", at=equals - before,
+            end=equals + 1 + after, edits=edits,
             line=entry.line, found="blanks round =", is_error=is_known,
         )  # fmt: skip
 
@@ -103,7 +106,8 @@ def _hash(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
     )
     who = document.dialect.title if is_known else "dotenv (js) and others"
     yield Hit(
-        problem="hash_in_unquoted_value", key=plain_key(entry.key), fix=f"put the value in quotes: {who} take what follows the # for a comment", at=sign,
+        problem="hash_in_unquoted_value", key=plain_key(entry.key),
+        fix=f"put the value in quotes: {who} take what follows the # for a comment", at=sign,
         end=sign + 1, edits=edits, line=entry.line, found="#", is_error=is_known,
     )  # fmt: skip
 
@@ -132,8 +136,12 @@ def _words(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
         if "'" not in raw and "$" not in raw and "\\" not in raw
         else ()
     )
+    why = (
+        f"{document.dialect.title} stops at the blank" if odd[1].isspace() else "this sign means something to the shell"
+    )
     yield Hit(
-        problem="unquoted_spaces", key=plain_key(entry.key), fix=f"put the whole value in single quotes: {document.dialect.title} stops at the blank" if odd[1].isspace() else "put the whole value in single quotes: this sign means something to the shell",
+        problem="unquoted_spaces", key=plain_key(entry.key),
+        fix=f"put the whole value in single quotes: {why}",
         at=at, end=at + len(odd[1]), edits=edits, line=entry.line, found="a blank" if odd[1].isspace() else odd[1],
     )  # fmt: skip
 
@@ -245,7 +253,7 @@ def _odd_line(document: Document, piece: Piece, before: Entry | None) -> Hit | N
 
 RULE = Rule(
     name="reading",
-    about="What stands in the file and is read otherwise by the program that reads it: line ends, blanks, quotes, comments, names.",
+    about="What stands in the file and is read otherwise by its reader: line ends, blanks, quotes, comments, names.",
     problems=(
         "bom",
         "crlf",

@@ -15,12 +15,16 @@ __all__ = ["RULE"]
 _FITS: dict[Kind, frozenset[str]] = {
     Kind.HTTP_URL: frozenset({"http", "https"}),
     Kind.WEBSOCKET_URL: frozenset({"ws", "wss"}),
-    Kind.REDIS_URL: frozenset({"redis", "rediss", "unix", "redis-sentinel", "valkey", "valkeys", "sentinel", "redis+sentinel", "redis-cluster"}),
+    Kind.REDIS_URL: frozenset({"redis", "rediss", "unix", "redis-sentinel", "valkey", "valkeys", "sentinel",
+    "redis+sentinel", "redis-cluster"}),
     Kind.POSTGRES_URL: frozenset({"postgres", "postgresql", "postgis", "jdbc", "cockroachdb", "prisma", "prisma+postgres"}),
     Kind.DATABASE_URL: frozenset({
-        "postgres", "postgresql", "postgis", "mysql", "mariadb", "mysql2", "sqlite", "sqlite3", "file", "mssql", "sqlserver", "oracle",
-        "mongodb", "cockroachdb", "prisma", "prisma+postgres", "libsql", "duckdb", "jdbc", "ecto", "pgsql", "mysqlx", "http", "https", "redis",
-        "rediss", "trilogy", "clickhouse", "bigquery", "snowflake", "hana", "firebird", "timescale", "surrealdb", "neo4j", "bolt", "edgedb",
+        "postgres", "postgresql", "postgis", "mysql", "mariadb", "mysql2", "sqlite", "sqlite3", "file", "mssql",
+        "sqlserver", "oracle",
+        "mongodb", "cockroachdb", "prisma", "prisma+postgres", "libsql", "duckdb", "jdbc", "ecto", "pgsql", "mysqlx",
+        "http", "https", "redis",
+        "rediss", "trilogy", "clickhouse", "bigquery", "snowflake", "hana", "firebird", "timescale", "surrealdb", "neo4j",
+        "bolt", "edgedb",
     }),
     Kind.MONGO_URL: frozenset({"mongodb"}),
     Kind.AMQP_URL: frozenset({"amqp", "amqps", "pyamqp"}),
@@ -41,8 +45,10 @@ _KNOWN = (
     "sqlite",
 )
 _HINT = {
-    Kind.HTTP_URL: "https://", Kind.WEBSOCKET_URL: "wss://", Kind.REDIS_URL: "redis:// or rediss://", Kind.POSTGRES_URL: "postgresql://",
-    Kind.DATABASE_URL: "the scheme of the database, such as postgresql://", Kind.MONGO_URL: "mongodb:// or mongodb+srv://", Kind.AMQP_URL: "amqp:// or amqps://",
+    Kind.HTTP_URL: "https://", Kind.WEBSOCKET_URL: "wss://", Kind.REDIS_URL: "redis:// or rediss://",
+    Kind.POSTGRES_URL: "postgresql://",
+    Kind.DATABASE_URL: "the scheme of the database, such as postgresql://", Kind.MONGO_URL: "mongodb:// or mongodb+srv://",
+    Kind.AMQP_URL: "amqp:// or amqps://",
 }  # fmt: skip
 # Names of things that are no connection, sidecars and proxies within one machine or cluster.
 _NOT_PUBLIC = frozenset({"PROXY", "OTEL", "XMLNS", "NAMESPACE", "SCHEMA", "OTLP", "SIDECAR", "METADATA"})
@@ -73,7 +79,8 @@ def _none(variable: Variable, text: str, at: int, case: Case) -> Iterator[Hit]:
     if slipped is not None and not text.lower().startswith(("sqlite:", "jdbc:")):
         end = slipped.end()
         yield Hit(
-            problem="wrong_scheme", fix=f"write {slipped[1].lower()}://", at=at, end=at + end, edits=((at, at + end, f"{slipped[1].lower()}://"),),
+            problem="wrong_scheme", fix=f"write {slipped[1].lower()}://", at=at, end=at + end,
+            edits=((at, at + end, f"{slipped[1].lower()}://"),),
             found=slipped[0], stops=True,
         )  # fmt: skip
         return
@@ -130,7 +137,8 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
         and len(scheme) > 3
     ):
         return Hit(
-            problem="wrong_scheme", fix=f"write {meant}{'+' + driver if driver else ''}://", at=at, end=end, edits=((at, at + len(scheme), meant),),
+            problem="wrong_scheme", fix=f"write {meant}{'+' + driver if driver else ''}://", at=at, end=end,
+            edits=((at, at + len(scheme), meant),),
             found=f"{url.scheme}://", stops=True,
         )  # fmt: skip
     if fits is not None and scheme not in fits and url.scheme not in fits:
@@ -230,8 +238,10 @@ def _insecure(variable: Variable, url: Url, at: int, case: Case, others: set[str
     if variable.kind in LISTS and any(each.rstrip("/") == f"{secure}://{host}" for each in others):
         return
     yield Hit(
-        problem="insecure_scheme", fix=f"write {secure}://" + (": the platform answers anything else with a redirect" if on_platform else ""), at=at,
-        end=end, edits=((at, end, secure),) if on_platform else (), found=f"{url.scheme}://", is_error=on_platform and url.scheme == "ws",
+        problem="insecure_scheme",
+        fix=f"write {secure}://" + (": the platform answers anything else with a redirect" if on_platform else ""), at=at,
+        end=end, edits=((at, end, secure),) if on_platform else (), found=f"{url.scheme}://",
+        is_error=on_platform and url.scheme == "ws",
     )  # fmt: skip
 
 

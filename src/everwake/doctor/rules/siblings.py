@@ -156,7 +156,8 @@ def _address(
         whose = slipped
     clear = len([each for each in ranked if each[0] == score]) == 1 or meant is not None
     yield Hit(
-        problem="wrong_sibling_host", fix=f"no service of the fleet has this host; {whose} is {siblings[whose].hosts[0]}", at=start, end=end,
+        problem="wrong_sibling_host", fix=f"no service of the fleet has this host; {whose} is {siblings[whose].hosts[0]}",
+        at=start, end=end,
         edits=_edit(start, end, siblings, whose) if clear and score >= _ALIKE and alike == whose else (),
     )  # fmt: skip
 
@@ -192,14 +193,14 @@ def _forgotten(variable: Variable, siblings: dict[str, Url], own: Url | None) ->
     if "*" in variable.value or not listed:
         return
     for name, url in siblings.items():
-        if {"FRONTEND", "CLIENT", "WEB", "UI"} & set(words_of(name)) and url.hosts[0] not in listed and url != own:
-            if not any(shared_stem(each, url.hosts[0]) >= _ALIKE for each in listed):
-                yield Hit(
-                    problem="origin_forgets_sibling",
-                    fix=f"add the origin of {name}, or its pages cannot call",
-                    at=None,
-                    found=f"{name} is not in the list",
-                )
+        is_page = bool({"FRONTEND", "CLIENT", "WEB", "UI"} & set(words_of(name)))
+        if is_page and url != own and not any(shared_stem(each, url.hosts[0]) >= _ALIKE for each in listed):
+            yield Hit(
+                problem="origin_forgets_sibling",
+                fix=f"add the origin of {name}, or its pages cannot call",
+                at=None,
+                found=f"{name} is not in the list",
+            )
 
 
 RULE = Rule(

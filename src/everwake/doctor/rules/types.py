@@ -1,7 +1,7 @@
 """Values that their reader cannot turn into what it needs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
 from everwake.doctor.kinds import URLS, Kind
@@ -12,8 +12,10 @@ __all__ = ["RULE"]
 _BOOLEANS = ("true", "false", "1", "0", "yes", "no", "on", "off", "y", "n", "t", "f")
 # Of Python, Node's loggers (pino, winston), Go, Rust, Java, nginx and gunicorn.
 _LEVELS = (
-    "debug", "info", "warning", "warn", "error", "critical", "fatal", "trace", "notset", "notice", "verbose", "silly", "http", "silent",
-    "off", "none", "all", "alert", "emerg", "emergency", "panic", "crit", "err", "success", "finest", "finer", "fine", "config", "severe", "log",
+    "debug", "info", "warning", "warn", "error", "critical", "fatal", "trace", "notset", "notice", "verbose", "silly",
+    "http", "silent",
+    "off", "none", "all", "alert", "emerg", "emergency", "panic", "crit", "err", "success", "finest", "finer", "fine",
+    "config", "severe", "log",
 )  # fmt: skip
 # What programs write where they had nothing: a variable that was not set, put into a text.
 _NOTHING = re.compile(r"undefined|\[object Object\]|NaN", re.IGNORECASE)
@@ -63,20 +65,24 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
             ((0, len(variable.value), said.removeprefix("write ")),) if said in ("write true", "write false") else ()
         )
         yield Hit(problem="bad_type", fix=said, end=len(variable.value), edits=edits, is_error=True)
-    elif (
-        declared is not None
-        and kind in (Kind.INTEGER, Kind.PORT, Kind.FLOAT)
-        and declared.least is not None
-        and declared.most is not None
-    ):
-        if not declared.least <= float(value) <= declared.most:
-            yield Hit(
-                problem="bad_type",
-                fix=f"write a number from {declared.least:g} to {declared.most:g}",
-                end=len(variable.value),
-                is_error=True,
-            )
+    else:
+        yield from _within(variable, value)
     yield from _foreign(variable, case)
+
+
+def _within(variable: Variable, value: str) -> Iterator[Hit]:
+    """A number outside what is declared."""
+    declared = variable.declared
+    if (
+        declared is None
+        or declared.least is None
+        or declared.most is None
+        or not re.fullmatch(r"[+-]?\d{1,15}(?:\.\d{1,9})?", value)
+    ):
+        return
+    if not declared.least <= float(value) <= declared.most:
+        fix = f"write a number from {declared.least:g} to {declared.most:g}"
+        yield Hit(problem="bad_type", fix=fix, end=len(variable.value), is_error=True)
 
 
 def _nothing(variable: Variable) -> Hit | None:
@@ -168,22 +174,33 @@ def _level(value: str) -> str | None:
     return f"write {near.upper() if value.isupper() else near}" if near else "write debug, info, warning or error"
 
 
-_KINDS = {
+def _matching(pattern: str, fix: str) -> Callable[[str], str | None]:
+    return lambda value: None if re.fullmatch(pattern, value, re.IGNORECASE) else fix
+
+
+_KINDS: Mapping[Kind, Callable[[str], str | None]] = {
     Kind.BOOLEAN: _boolean,
     Kind.LOG_LEVEL: _level,
-    Kind.INTEGER: lambda value: None if re.fullmatch(r"[+-]?\d[\d_]{0,30}", value) else "write a whole number, digits only",
-    Kind.FLOAT: lambda value: None if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", value, re.IGNORECASE) else "write a number",
-    Kind.DURATION: lambda value: None if re.fullmatch(r"[\dPTHMSDW.:\s]+|\d+(?:\.\d+)?\s*(?:ms|s|sec|m|min|h|d|w|y|days?|hours?|minutes?|seconds?)", value, re.IGNORECASE) else "write a length of time, such as 30s or 24h",
-    Kind.NODE_VERSION: lambda value: None if re.fullmatch(r"[v~^>=<\s]*\d+(?:\.(?:\d+|x|\*)){0,2}(?:\s*[<>|&-].*)?|lts(?:/[\w*]+)?|latest|node|current", value, re.IGNORECASE) else "write a version of Node, such as 22 or 22.11.0",
-    Kind.EMAIL: lambda value: None if re.search(r"[^\s@]@[^\s@]", value) or ("@" not in value and "." not in value) else "write an address: name@host",
-}  # fmt: skip
+    Kind.INTEGER: _matching(r"[+-]?\d[\d_]{0,30}", "write a whole number, digits only"),
+    Kind.FLOAT: _matching(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", "write a number"),
+    Kind.DURATION: _matching(
+        r"[\dPTHMSDW.:\s]+|\d+(?:\.\d+)?\s*(?:ms|s|sec|m|min|h|d|w|y|days?|hours?|minutes?|seconds?)",
+        "write a length of time, such as 30s or 24h",
+    ),
+    Kind.NODE_VERSION: _matching(
+        r"[v~^>=<\s]*\d+(?:\.(?:\d+|x|\*)){0,2}(?:\s*[<>|&-].*)?|lts(?:/[\w*]+)?|latest|node|current",
+        "write a version of Node, such as 22 or 22.11.0",
+    ),
+    Kind.EMAIL: _matching(r".*[^\s@]@[^\s@].*|[^@.]*", "write an address: name@host"),
+}
 
 
 def _foreign(variable: Variable, case: Case) -> Iterator[Hit]:
     """A key of another maker, known by its beginning."""
-    if any(name.endswith("BASE_URL") or name.endswith("API_BASE") for name in case.values):
+    known = _PREFIXES.get(variable.key.upper())
+    if known is None or any(name.endswith(("BASE_URL", "API_BASE")) for name in case.values):
         return
-    for prefix, whose in _PREFIXES.get(variable.key.upper(), ()):
+    for prefix, whose in known:
         if variable.value.strip().startswith(prefix):
             yield Hit(
                 problem="bad_type",

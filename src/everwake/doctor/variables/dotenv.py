@@ -197,7 +197,7 @@ class _Scanner:
         return entry, end
 
     def value(self, at: int, end: int, *, after_blank: bool) -> tuple[str, int, int, str, str, int] | int:
-        """(value, where it begins, where it ends, its quote, comment, end of the piece); the last alone where it cannot be read."""
+        """(value, where it begins, where it ends, its quote, comment, end of the piece); only the last where it is odd."""
         text, dialect = self.text, self.dialect
         line_stop = self.bare_end(end, at)
         opening = text[at : at + 1]
@@ -217,7 +217,7 @@ class _Scanner:
             if sign >= 0:
                 stop, comment = sign, text[sign:line_stop]
         if dialect.pads or dialect.comment != "none":
-            bare = text[at:stop].rstrip()
+            bare = text[at:stop].rstrip() if dialect.eats_cr else text[at:stop].rstrip(" \t\f\v\n")
             return bare, at, at + len(bare), "", comment, end
         return text[at:stop], at, stop, "", comment, end
 

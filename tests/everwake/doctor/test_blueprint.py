@@ -1,0 +1,130 @@
+"""render.yaml: places are the file's, references are held against it, and hostile YAML is told and not run."""
+
+import pytest
+
+from everwake.doctor import blueprint
+from everwake.doctor.context import Context
+from everwake.doctor.fix import mend
+
+HEALTHY = """\
+services:
+  - type: web
+    name: chatbot
+    runtime: python
+    plan: free
+    healthCheckPath: /health
+    envVars:
+      - key: PYTHON_VERSION
+        value: 3.11.9
+      - key: ENVIRONMENT
+        value: production
+      - key: OPENAI_API_KEY
+        sync: false
+      - key: SECRET_KEY
+        generateValue: true
+      - key: DATABASE_URL
+        fromDatabase: {name: main, property: connectionString}
+      - key: PORT
+        value: "10000"
+      - key: BACKEND_CORS_ORIGINS
+        value: '["https://shop.example.com"]'
+      - fromGroup: shared
+databases:
+  - name: main
+envVarGroups:
+  - name: shared
+    envVars:
+      - key: LOG_LEVEL
+        value: info
+"""
+
+
+def found(text: str, context: Context | None = None) -> list[tuple[str, str, int | None, int | None]]:
+    return [
+        (one.problem.key, one.problem.problem, one.problem.line, one.file_column)
+        for one in blueprint.study(text, context).findings
+    ]
+
+
+def web(*lines: str) -> str:
+    head = "services:\n  - type: web\n    name: bot\n    plan: free\n    envVars:\n"
+    return head + "".join(f"      {line}\n" for line in lines)
+
+
+def test_a_healthy_blueprint_has_no_findings() -> None:
+    assert found(HEALTHY) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("- key: REDIS_URL", '  value: "redis://a-b.upstash.io:6379"'), ("REDIS_URL", "tls_required", 7, 17)),
+        (("- key: PYTHON_VERSION", "  value: 3.10"), ("PYTHON_VERSION", "python_version_no_patch", 7, 16)),
+        (("- key: JWT_SECRET", "  value: q8Zr1vTn4mXw"), ("JWT_SECRET", "secret_in_repository", 7, 16)),
+        (("- key: NODE_OPTIONS", "  value: --max-old-space-size=4096"), ("NODE_OPTIONS", "heap_over_memory", 7, 37)),
+        (("- key: RATE", "  value: 1.10"), ("RATE", "bad_type", 7, 16)),
+        (("- key: DB", "  fromDatabase: {name: mian}"), ("DB", "wrong_sibling_host", 7, 30)),
+        (("- key: EMPTY",), ("EMPTY", "empty_value", 6, 14)),
+        (("- key: A", "  value: x", "- key: A", "  value: y"), ("A", "duplicate_key", 8, 14)),
+        (
+            ("- key: CORS_ORIGINS", "  value: '[\"https://a.example.com\"] x'"),
+            ("CORS_ORIGINS", "json_trailing_garbage", 7, 43),
+        ),
+    ],
+)
+def test_what_is_wrong_has_its_line_and_column(lines: tuple[str, ...], expected: tuple[str, str, int, int]) -> None:
+    assert found(web(*lines) + "databases:\n  - name: main\n") == [expected]
+
+
+def test_a_health_path_that_is_a_url_is_told() -> None:
+    text = HEALTHY.replace("/health", "https://chatbot.onrender.com/health")
+    assert found(text) == [("healthCheckPath", "scheme_in_host_field", 6, 22)]
+
+
+def test_urls_are_held_against_the_fleet() -> None:
+    text = web("- key: CHATBOT_URL", "  value: https://shop-bot-ww0z.onrender.com")
+    context = Context(siblings={"chatbot": "https://shop-bot.onrender.com"})
+    assert [one[:2] for one in found(text, context)] == [("CHATBOT_URL", "wrong_sibling_host")]
+
+
+def test_projects_and_their_environments_are_looked_into() -> None:
+    inner = web("- key: PYTHON_VERSION", "  value: 3.10").replace("\n", "\n        ").rstrip()
+    text = f"projects:\n  - name: p\n    environments:\n      - name: e\n        {inner}\n"
+    assert [one[:2] for one in found(text)] == [("PYTHON_VERSION", "python_version_no_patch")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: [",
+        "a: b: c",
+        "\t- x",
+        "services:\n  - &a [*a]\n",
+        "- " * 3000,
+        "'",
+        "services: 3",
+        "",
+        "- 1",
+        "services:\n  - 3\n  - envVars: {a: 1}\n",
+    ],
+)
+def test_odd_yaml_is_told_or_passed_over_and_never_raises(text: str) -> None:
+    assert {one[:2] for one in found(text)} <= {("*", "bad_type")}
+
+
+def test_python_objects_are_not_made() -> None:
+    assert found("services: !!python/object/apply:os.system ['false']\n") == []
+
+
+def test_mending_rewrites_the_value_and_keeps_every_other_byte() -> None:
+    text = "# mine\n" + web(
+        "- key: REDIS_URL  # cache", '  value: "redis://a-b.upstash.io:6379"   # plain', "- key: RATE", "  value: 1.10"
+    )
+    done = mend(text, blueprint.study)
+    assert done.text == text.replace("redis://", "rediss://").replace("1.10", '"1.10"')
+    assert done.study.findings == ()
+
+
+def test_a_blueprint_is_told_from_a_file_of_variables() -> None:
+    assert blueprint.looks_like_one("# x\nservices:\n  - type: web\n")
+    assert not blueprint.looks_like_one("SERVICES=web\nPORT=1\n")
