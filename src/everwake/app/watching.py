@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from everwake.app.collecting import collect_rarely
+from everwake.app.diagnosing import Diagnoser, Doors
 from everwake.app.door import Door, Listeners
 from everwake.app.eyes import CheckEyes
 from everwake.app.own_line import OwnLineProbe
@@ -90,7 +91,8 @@ async def watch(asked: Asked, environ: Mapping[str, str], screen: Screen) -> Non
             clock = SystemClock()
             past = await stack.enter_async_context(Past(data / "history.sqlite3", clock))
             checks = await stack.enter_async_context(Checks(clock, allow_private=settings.allow_private))
-            running = _Running(fleet, settings, url, environ, screen, past, checks, clock)
+            doors = await stack.enter_async_context(Doors(fleet, environ))
+            running = _Running(fleet, settings, url, environ, screen, past, checks, clock, doors)
             await stack.enter_async_context(serving(create(running.door, settings, key=_cookie_key(data)), listener))
             stack.enter_context(running.hangups())
             stack.enter_context(_published(data, {"pid": os.getpid(), "dashboard": url}))
@@ -103,7 +105,7 @@ class _Running:
 
     def __init__(
         self, fleet: Fleet, settings: schema.Keeper, url: str, environ: Mapping[str, str], screen: Screen, past: Past,
-        checks: Checks, clock: SystemClock,
+        checks: Checks, clock: SystemClock, doors: Doors,
     ) -> None:  # fmt: skip
         self._settings, self._url, self._screen, self._past, self._clock = settings, url, screen, past, clock
         self._file_settings = fleet.keeper
@@ -111,10 +113,17 @@ class _Running:
         self._probe = OwnLineProbe(fleet, clock, checks.dialer.resolve)
         self._deliverer = Deliverer(past.outbox, channels_of(fleet), clock, told=self._told_of_messages)
         self._recording = Recording(past.history, self._deliverer.channels, self._deliverer.nudge)
+        self._doors = doors
+        self._diagnoser = Diagnoser(
+            clock, doors, fleet=lambda: self._keeper.fleet, seen=lambda name: self._keeper.seen(name),
+            found=lambda which, diagnosis: self._keeper.diagnosed(which, diagnosis),
+        )  # fmt: skip
         self._keeper = Keeper(
             fleet, CheckEyes(checks, self._probe), self._recording, clock, standings=past.standings,
-            said=self._said, changed=self._listeners.changed, told=self._listeners.told, link=self._link,
+            said=self._said, changed=self._listeners.changed, told=self._incident, link=self._link,
         )  # fmt: skip
+        for incident in self._keeper.open_incidents:
+            self._diagnoser.told(incident)
         self.door = Door(self._keeper, past, self._recording, self._listeners)
         self._reloader = Reloader(fleet, clock, environ=environ, kinds=specs(), taken=self._take, refused=self._refuse)
 
@@ -124,10 +133,11 @@ class _Running:
             keeping = tasks.create_task(self._keeper.run())
             reloading = tasks.create_task(self._reloader.run())
             delivering = tasks.create_task(self._deliver())
+            diagnosing = tasks.create_task(self._diagnoser.run())
             collect_rarely()
             await told.stop.wait()
             self._screen.say("stopping")
-            for task in (keeping, reloading):
+            for task in (keeping, reloading, diagnosing):
                 task.cancel()
             await asyncio.wait((keeping,))
             # A message on its way is given a moment, for one that was sent and not marked would be sent again.
@@ -165,6 +175,7 @@ class _Running:
     def _take(self, fleet: Fleet) -> None:
         self.door.own_trouble.pop("fleet file", None)
         self._probe.fleet = fleet
+        self._doors.use(fleet)
         channels = channels_of(fleet)
         self._recording.channels = channels
         self._deliverer.use(channels)
@@ -201,6 +212,10 @@ class _Running:
         else:
             self.door.own_trouble.pop("messages", None)
         self._say(Level.ERROR if is_bad else Level.SUCCESS, text)
+
+    def _incident(self, incident: Incident) -> None:
+        self._listeners.told(incident)
+        self._diagnoser.told(incident)
 
     def _link(self, incident: Incident) -> str:
         return f"{self._settings.public_url or self._url}/#/service/{incident.service}"

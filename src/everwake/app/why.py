@@ -5,7 +5,7 @@ The doctor is asked first and its findings go into the facts: capabilities meet 
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -44,8 +44,12 @@ from everwake.model import (
     State,
     VariableProblem,
 )
+from everwake.ports import Platform
 
-__all__ = ["Asked", "Tick", "Told", "Why", "span", "why_deploy_failed", "why_document", "why_service"]
+__all__ = [
+    "Asked", "Tick", "Told", "Why", "ask_platform", "facts_of_service", "or_why_not", "problems_of", "span", "why_deploy_failed",
+    "why_document", "why_service",
+]  # fmt: skip
 
 LOG_WINDOW = timedelta(hours=2)
 LINES_MOST = 2_000
@@ -175,20 +179,8 @@ async def why_service(name: str, asked: Asked) -> Why:
         if first.failure is None:
             session, after = await _session(service, checks, clock)
     seen = [after, first] if after is not None else [first]
-    problems = _problems(told, service, fleet)
-    facts = facts_of_observation(
-        seen,
-        url=f"{service.url}{service.health}",
-        platform=told.platform or service.platform or "",
-        service=told.service,
-        deploys=told.deploys,
-        events=told.events,
-        lines=told.lines,
-        has_log=bool(told.lines),
-        problems=problems.problems if problems else (),
-        has_variables=problems is not None,
-        siblings=[one.url for one in fleet.services if one.name != service.name] if fleet else (),
-    )
+    problems = problems_of(told, service, fleet)
+    facts = facts_of_service(service, seen, told, problems, fleet)
     if session.ok is False and after is None:
         facts = _with_session(facts, service, session)
     diagnosis = diagnose(facts)
@@ -247,27 +239,35 @@ def _service(name: str, fleet: Fleet | None, told: Told, asked: Asked) -> Servic
 
 
 async def _ask_platform(name: str, asked: Asked) -> Told:
-    """What the platform tells; that it cannot be asked is told too, and costs the diagnosis only this place."""
-    now = SystemClock().now()
+    """What the platform of a service tells, however it is to be reached."""
+
+    async def ask() -> Told:
+        async with reach(asked.fleet, asked.data, asked.environ, name) as reached:
+            return await ask_platform(reached.platform, reached.find(name))
+
+    return await or_why_not(ask())
+
+
+async def ask_platform(door: Platform, finding: Awaitable[PlatformService]) -> Told:
+    """All that a platform tells of one service. Raises OutOfReach, Finding."""
+    now, found = SystemClock().now(), await finding
+    found = await door.service(found.id) if "service" in door.verbs else found
+    deploys = await door.deploys(found.id, DEPLOYS_MOST) if "deploys" in door.verbs else ()
+    events = await door.events(found.id, None, EVENTS_MOST) if "events" in door.verbs else ()
+    lines = await door.logs(found.id, now - LOG_WINDOW, None, LINES_MOST) if "logs" in door.verbs else ()
+    variables = await door.variables(found.id) if "variables" in door.verbs else None
+    return Told(
+        platform="render" if door.name == "sim" else door.name, service=found, deploys=tuple(deploys), events=tuple(events),
+        lines=tuple(lines), variables=variables,
+    )  # fmt: skip
+
+
+async def or_why_not(telling: Awaitable[Told]) -> Told:
+    """That a platform cannot be asked is told too, and costs a diagnosis only this place."""
     try:
-        async with asyncio.timeout(PLATFORM_S), reach(asked.fleet, asked.data, asked.environ, name) as reached:
-            door, found = reached.platform, await reached.find(name)
-            found = await door.service(found.id) if "service" in door.verbs else found
-            deploys = await door.deploys(found.id, DEPLOYS_MOST) if "deploys" in door.verbs else ()
-            events = await door.events(found.id, None, EVENTS_MOST) if "events" in door.verbs else ()
-            lines = await door.logs(found.id, now - LOG_WINDOW, None, LINES_MOST) if "logs" in door.verbs else ()
-            variables = await door.variables(found.id) if "variables" in door.verbs else None
-            return Told(
-                platform="render" if door.name == "sim" else door.name,
-                service=found,
-                deploys=tuple(deploys),
-                events=tuple(events),
-                lines=tuple(lines),
-                variables=variables,
-            )
-    except Misused as problem:
-        return Told(problem=problem.message)
-    except Finding as problem:
+        async with asyncio.timeout(PLATFORM_S):
+            return await telling
+    except (Misused, Finding) as problem:
         return Told(problem=problem.message)
     except OutOfReach as problem:
         return Told(problem=problem.message, is_out_of_reach=True)
@@ -275,7 +275,19 @@ async def _ask_platform(name: str, asked: Asked) -> Told:
         return Told(problem=f"its platform did not answer within {PLATFORM_S:g} s", is_out_of_reach=True)
 
 
-def _problems(told: Told, service: Service, fleet: Fleet | None) -> Study | None:
+def facts_of_service(
+    service: Service, seen: Sequence[Observation], told: Told, problems: Study | None, fleet: Fleet | None
+) -> Facts:
+    """Everything that is known of a service, as facts. seen: the newest look first."""
+    return facts_of_observation(
+        seen, url=f"{service.url}{service.health}", platform=told.platform or service.platform or "", service=told.service,
+        deploys=told.deploys, events=told.events, lines=told.lines, has_log=bool(told.lines),
+        problems=problems.problems if problems else (), has_variables=problems is not None,
+        siblings=[one.url for one in fleet.services if one.name != service.name] if fleet else (),
+    )  # fmt: skip
+
+
+def problems_of(told: Told, service: Service, fleet: Fleet | None) -> Study | None:
     if told.variables is None:
         return None
     is_here = urlsplit(service.url).hostname in ("127.0.0.1", "localhost", "::1")

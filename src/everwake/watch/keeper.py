@@ -248,6 +248,12 @@ class Keeper:
         """All that are open now, in the order in which they opened."""
         return self._ledger.open
 
+    def seen(self, name: str) -> tuple[Observation, ...]:
+        """The last look at a service, and the one that began its open incident; empty when there is none. Newest first."""
+        kept, incident = self._kept.get(name), self._ledger.of(name)
+        last, first = kept.last if kept else None, incident.first if incident else None
+        return tuple(look for look in (last, first if first != last else None) if look is not None)
+
     @property
     def running_looks(self) -> int:
         """How many looks are under way."""
