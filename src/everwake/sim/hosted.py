@@ -213,6 +213,7 @@ class Hosted:
         assert live is not None, "the platform asks first"
         event = books.happened(self.id, "server_restarted", triggeredByUser=by)
         books.put(event, replace(self.standing, is_asleep=False, crashes=0))
+        self.inbound()  # else one that slept would be spun down again at once
         if self._box is None or self._box.has_ended or not self._is_ready:
             self._vacate()
             self._keep(live, None)
@@ -227,14 +228,13 @@ class Hosted:
             task.cancel()
         await asyncio.gather(*(each.stop(GRACE_AT_EXIT_S) for each in {*self._leaving, *([box] if box else [])}))
 
-    async def started(self, box: Box, rules: Rules | None = None) -> None:
+    async def started(self, box: Box) -> None:
         """Returns when a started instance may take traffic.
 
         Raises:
             Failed: it ended first, or did not pass in time. Nothing of it is left then.
         """
-        house, service = self._house, self.service
-        rules = rules or house.rules
+        house, service, rules = self._house, self.service, self._house.rules
         began_s = scanned_s = house.clock.monotonic()
         pause_s, has_detected = LOOK_FIRST_S, False
         self._starting.add(box)

@@ -271,3 +271,13 @@ async def test_a_deploy_that_takes_too_much_memory_before_it_listens_fails_for_t
             "evicted": False,
             "oomKilled": {"memoryLimit": "512Mi"},
         }
+
+
+async def test_restarted_while_asleep_it_is_awake_for_another_idle_time(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path, DROWSY) as town:
+        one = await town.service()
+        await asleep(town, one)
+        await town.platform.restart(one)
+        await until(lambda: town.platform.hosted(one).is_ready)
+        assert not town.platform.books.standing(one).is_asleep
+        await asleep(town, one)
