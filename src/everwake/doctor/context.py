@@ -88,7 +88,8 @@ class Context:
             url=text("url", "own_url", "public_url", "service_url"),
             target_port=number("target_port", "internal_port", "app_port", "routed_port", "health_check_port"),
             listens_on=number("listens_on", "listening_port", "listening_on", "app_listens_on"),
-            memory_mb=_memory(facts),
+            memory_mb=_memory(facts)
+            or _memory_of_plan(text("plan", "instance_type"), platform_of(platform or text("platform"))),
             resolved=facts.get("resolved") is not False,
             managed=facts.get("managed_by_platform") is True,
             used_as=text("used_as", "purpose"),
@@ -154,6 +155,11 @@ def _memory(facts: Mapping[str, Any]) -> int | None:
         if amount:
             return int(float(amount[1]) * (1024 if amount[2] in "Gg" and amount[2] else 1))
     return None
+
+
+def _memory_of_plan(plan: str, platform: str) -> int | None:
+    """Render's smallest instances (render.com/pricing, read 2026-11)."""
+    return {"free": 512, "starter": 512, "standard": 2048}.get(plan.lower()) if platform == "render" else None
 
 
 def _declared(found: Any) -> Mapping[str, Declared]:

@@ -69,6 +69,7 @@ HTTP_WORDS = frozenset(
         "REDIRECT",
     }
 )
+_SURELY_HTTP = frozenset({"REST", "HTTP", "HTTPS", "API", "WEBHOOK", "CALLBACK"})
 _URL_WORDS = frozenset({"URL", "URI", "DSN"})
 _OWN_SECRETS = frozenset(
     {"JWT", "SESSION", "COOKIE", "CSRF", "NEXTAUTH", "AUTH", "APP", "ENCRYPTION", "SIGNING", "HASH", "DJANGO", "FLASK"}
@@ -128,7 +129,7 @@ def kind_of_name(name: str) -> Kind:
 def _url_kind(said: set[str], joined: str, last: str) -> Kind:
     if "SERVICE" in said and not said & HTTP_WORDS:
         return Kind.URL  # a service in front of a Redis speaks HTTP, a Redis as a service does not: the value tells
-    if said & HTTP_WORDS:
+    if said & _SURELY_HTTP:
         return Kind.HTTP_URL
     if said & {"REDIS", "VALKEY", "KEYDB"}:
         return Kind.REDIS_URL
@@ -142,6 +143,8 @@ def _url_kind(said: set[str], joined: str, last: str) -> Kind:
         return Kind.WEBSOCKET_URL
     if said & {"DATABASE", "DB", "SQLALCHEMY", "MYSQL", "MARIADB", "SQL", "JDBC"}:
         return Kind.DATABASE_URL
+    if said & HTTP_WORDS:
+        return Kind.HTTP_URL
     if last == "DSN" or said & {
         "BROKER",
         "RESULT",

@@ -38,6 +38,7 @@ _TEMPLATE = frozenset(
     re.findall(
         r"\S+",
         """
+gmail outlook yahoo org net io cloud connection cluster bucket region webhook company website site workspace mailbox sender phone
 your my the a an our here insert enter put add paste replace replaceme change changeme changethis me this with to todo
 fixme tbd fill in placeholder example sample dummy real actual key keys api apikey token tokens secret secrets
 password pass passwd value id code url uri string text name user username account project app application service
@@ -108,7 +109,12 @@ def _is_filler(part: str) -> bool:
 def is_default_secret(value: str, names: "tuple[str, ...]" = ()) -> bool:
     """Whether everybody knows this password. names: words that stand beside it, as a user's, a product's or a database's name."""
     plain = value.strip().lower()
-    if plain in _DEFAULTS or re.sub(r"[\W_\d]{1,6}$", "", plain) in _DEFAULTS or plain.startswith("django-insecure-"):
+    if (
+        plain in _DEFAULTS
+        or re.sub(r"[\W_\d]{1,6}$", "", plain) in _DEFAULTS
+        or re.sub(r"[\s_-]+", "", plain) in _DEFAULTS
+        or plain.startswith("django-insecure-")
+    ):
         return bool(plain)
     if re.fullmatch(
         r"(?:default|demo|example|sample|my|super|your|change|initial|temp)[a-z_-]{0,20}(?:password|passwd|pass|pw|secret|key)\d{0,3}!?",

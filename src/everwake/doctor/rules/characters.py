@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Edit, Example, Hit, Rule, Variable
-from everwake.doctor.kinds import URLS, Kind
+from everwake.doctor.kinds import URLS, Kind, words_of
 
 __all__ = ["RULE"]
 
@@ -20,7 +20,7 @@ _HYPHENS = {"–", "—", "‐", "‑", "−", "‒"}
 def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """The first such character of the value, or of the name."""
     value = variable.value
-    in_name = re.search(r"[^\x21-\x7e]", variable.key)
+    in_name = re.search(r"[^\x20-\x7e\t]", variable.key)
     if in_name:
         yield Hit(
             problem="non_ascii_char", fix="retype the name: it holds a character that only looks like a letter", at=None,
@@ -39,6 +39,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         odd = re.search(r"[^\x00-\x7e]", value)
     elif variable.kind in URLS or variable.kind in (Kind.HOST, Kind.HOSTS):
         odd = _odd_in_address(value)
+    elif words_of(variable.key)[-1:] in (("OPTIONS",), ("OPTS",), ("ARGS",), ("FLAGS",)):
+        odd = re.search(r"(?:^|(?<=\s))[–—‐‑−‒]", value)  # what an editor makes of --
     else:
         return
     if odd is not None:
@@ -49,7 +51,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
 
 def _odd_in_address(value: str) -> "re.Match[str] | None":
     """A sign that no address holds; names may have letters of their own alphabet, but do not mix two."""
-    odd = re.search(r"[^\x00-\x7e\u00c0-\u024f\u0370-\uffff\U00010000-\U0010ffff]|[–—‐‑−‒…]", value)
+    odd = re.search(r"[^\x00-\x7e\u00c0-\u024f\u0370-\ufeff\U00010000-\U0010ffff]|[–—‐‑−‒…]", value)
     if odd is not None:
         return odd
     for label in re.finditer(r"[^\s./:@?#&=,]+", value):
@@ -105,6 +107,7 @@ RULE = Rule(
     examples=(
         Example(("MAIL_API_KEY non_ascii_char",), {"MAIL_API_KEY": "re_аbc123"}),
         Example(("MAIL_API_KEY non_ascii_char",), {"MAIL_API_KEY": "re_abc\u200b123"}),
+        Example(("NODE_OPTIONS non_ascii_char",), {"NODE_OPTIONS": "–max-old-space-size=256"}),
         Example(("APP_URL non_ascii_char",), {"APP_URL": "https://my–app.example.com"}),
         Example(("MAIL_API_KEY literal_backslash_n",), {"MAIL_API_KEY": "re_abc123\\n"}),
         Example(

@@ -18,6 +18,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """A comment, or `NAME=` once more, within the value."""
     yield from _comment(variable)
     yield from _name(variable)
+    if variable.kind in URLS:
+        yield from _command(variable)
 
 
 def _comment(variable: Variable) -> Iterator[Hit]:
@@ -42,6 +44,22 @@ def _comment(variable: Variable) -> Iterator[Hit]:
         fix="put the comment on a line of its own: this reader takes it for a part of the value",
         at=len(before), end=len(value), edits=((len(before), len(value), ""),), keep=(lead, len(before)), found="a comment",
         stops=not before.strip(),
+    )  # fmt: skip
+
+
+def _command(variable: Variable) -> Iterator[Hit]:
+    """`redis-cli -u redis://..`, `psql '..'`: the line that a dashboard offers to copy, with the command in front."""
+    value = variable.value
+    found = re.match(r"[a-z][\w.-]{0,30}(?:\s+-{1,2}[\w-]{1,30})*\s+([\"']?)(?=[a-z][a-z0-9+.-]{0,30}://)", value)
+    if found is None:
+        return
+    end = len(value) - 1 if found[1] and value.endswith(found[1]) else len(value)
+    if re.search(r"\s", value[found.end() : end]):
+        return
+    edits = ((0, found.end(), ""), *(((end, len(value), ""),) if end < len(value) else ()))
+    yield Hit(
+        problem="bad_type", fix="keep the URL alone: a command stands before it", at=0, end=found.end(), edits=edits,
+        keep=(found.end(), end), found="a command", is_error=True,
     )  # fmt: skip
 
 
@@ -81,6 +99,7 @@ RULE = Rule(
             context={"reader": "naive split"},
         ),
         Example(("MAIL_API_KEY bad_type",), {"MAIL_API_KEY": "MAIL_API_KEY=re_abc123"}),
+        Example(("DATABASE_URL bad_type",), {"DATABASE_URL": "psql 'postgresql://app:pw1x@db.example.com/app'"}),
         Example(("MAIL_API_KEY bad_type",), {"MAIL_API_KEY": "Bearer re_abc123"}),
         Example(
             (),

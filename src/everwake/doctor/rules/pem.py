@@ -15,7 +15,14 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """What a PEM text has lost on its way."""
     value = variable.value
     head = _HEAD.search(value)
-    if head is None or "{" in value[: head.start()]:
+    if head is None:
+        return
+    if "{" in value[: head.start()]:
+        twice = value.find("\\\\n", head.start())
+        if twice >= 0:  # within JSON one backslash is right: its reader undoes it
+            edits = tuple((found.start(), found.start() + 1, "") for found in re.finditer(r"\\\\n", value))
+            fix = "write \\n with one backslash: it was escaped twice"
+            yield Hit(problem="double_escaped_newline", fix=fix, at=twice, end=twice + 3, edits=edits, found="\\\\n")
         return
     tail = re.search(r"-----END ([A-Z0-9 ]{1,40})-----", value)
     if tail is None or (tail[1] != head[1] and value.count("-----BEGIN") == 1):

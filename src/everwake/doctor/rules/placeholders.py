@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
+from everwake.doctor.hosts import is_loopback
 from everwake.doctor.kinds import URLS, Kind, words_of
 from everwake.doctor.words import is_default_secret, is_placeholder
 
@@ -218,7 +219,14 @@ def _known(variable: Variable, case: Case) -> Hit | None:
                 found="a secret that everybody knows",
             )
     url = variable.url
-    if url is not None and url.password and case.is_production and is_default_secret(url.password, (url.user or "",)):
+    is_elsewhere = url is not None and "." in url.hosts[0] and not is_loopback(url.hosts[0])
+    if (
+        url is not None
+        and is_elsewhere
+        and url.password
+        and case.is_production
+        and is_default_secret(url.password, (url.user or "",))
+    ):
         at = url.password_at
         return Hit(
             problem="default_secret",

@@ -43,6 +43,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         return
     if variable.kind not in URLS | LISTS and "://" not in variable.value[:40]:
         return
+    if {"ASPNETCORE", "LISTEN", "BIND"} & set(words_of(variable.key)):
+        return  # where it listens
     found = []
     texts = list(addresses(variable))
     for text, at in texts:

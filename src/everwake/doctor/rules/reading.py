@@ -30,7 +30,9 @@ def look_at_file(document: Document, case: Case) -> Iterator[Hit]:
 
 
 def _mark(document: Document, is_known: bool) -> Iterator[Hit]:
-    if not document.text.startswith(BOM) or (is_known and document.dialect.eats_bom):
+    # python-dotenv drops the mark since 1.2 only.
+    is_old = document.dialect.title == "python-dotenv"
+    if not document.text.startswith(BOM) or (is_known and document.dialect.eats_bom and not is_old):
         return
     first = next((entry for entry in document.entries if entry.line == 1), None)
     yield Hit(
@@ -197,6 +199,8 @@ def _no_assignment(document: Document) -> Iterator[Hit]:
 
 def _odd_line(document: Document, piece: Piece, before: Entry | None) -> Hit | None:
     line = piece.text.strip()
+    if line.startswith(BOM):
+        return None  # that is said of the mark
     at = piece.at + len(piece.text) - len(piece.text.lstrip())
     unclosed = re.match(r"(?:export\s+)?([A-Za-z_][\w.-]{0,100})\s*=\s*([\"'`])", line)
     if unclosed is not None:

@@ -141,6 +141,11 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
             edits=((at, at + len(scheme), meant),),
             found=f"{url.scheme}://", stops=True,
         )  # fmt: skip
+    if _is_a_dashboard(variable, url) or _is_of_another(url, case.context.reader):
+        return Hit(
+            problem="wrong_scheme", fix=f"begin it with {_HINT.get(variable.kind, 'the scheme of the database')}", at=at, end=end,
+            found=f"{url.scheme}://", is_error=True, stops=True,
+        )  # fmt: skip
     if fits is not None and scheme not in fits and url.scheme not in fits:
         if (
             variable.kind is Kind.POSTGRES_URL
@@ -166,6 +171,31 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
             stops=True,
         )
     return _for_reader(variable, url, at, end, case)
+
+
+def _is_a_dashboard(variable: Variable, url: Url) -> bool:
+    """A database's name with the address of its maker's page or HTTP service."""
+    makers = r".*\.(?:supabase\.co|supabase\.com|neon\.tech|planetscale\.com|mongodb\.net|mongodb\.com|railway\.app|render\.com)"
+    return (
+        variable.kind is Kind.DATABASE_URL
+        and url.scheme in ("http", "https")
+        and re.fullmatch(makers, url.hosts[0]) is not None
+    )
+
+
+def _is_of_another(url: Url, reader: str) -> bool:
+    """A database of one make where the reader says that it wants another."""
+    makes = {
+        "postgresql": "postgres",
+        "postgres": "postgres",
+        "mysql": "mysql",
+        "mariadb": "mysql",
+        "mongodb": "mongo",
+        "sqlite": "sqlite",
+    }
+    make = makes.get(url.scheme.split("+")[0])
+    said = {word for word in ("postgres", "mysql", "mongo", "sqlite") if word in reader.lower()}
+    return make is not None and len(said) == 1 and make not in said
 
 
 def _for_reader(variable: Variable, url: Url, at: int, end: int, case: Case) -> Hit | None:
@@ -267,6 +297,12 @@ RULE = Rule(
             ("DB_URL wrong_scheme",),
             {"DB_URL": "postgresql+asyncpg://app:pw1x@db.example.com/app"},
             context={"reader": "asyncpg"},
+        ),
+        Example(("DATABASE_URL wrong_scheme",), {"DATABASE_URL": "https://abcdefghijklmnop.supabase.co"}),
+        Example(
+            ("DB_URL wrong_scheme",),
+            {"DB_URL": "mysql://app:pw1x@db.example.com/app"},
+            context={"reader": "prisma postgresql"},
         ),
         Example(("WS_URL wrong_scheme",), {"WS_URL": "https://chat.onrender.com/ws"}),
         Example(("API_URL insecure_scheme",), {"API_URL": "http://my-api.fly.dev"}),

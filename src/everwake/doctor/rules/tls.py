@@ -34,7 +34,9 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         return
     host = url.hosts[0]
     end = len(url.scheme)
-    if url.scheme == "redis" and TLS_REDIS.fullmatch(host):
+    if url.scheme == "redis" and (
+        TLS_REDIS.fullmatch(host) or (host.endswith(".redis.cache.windows.net") and url.port == "6380")
+    ):
         if (
             url.parameters.get("tls") != "true"
             and url.parameters.get("ssl") != "true"

@@ -58,8 +58,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         return
     said = _KINDS[kind](value) if kind in _KINDS else None
     if kind is Kind.BOOLEAN and variable.declared is None and not case.context.type:
-        near = nearest(value.lower(), ("true", "false"), 2)
-        said = f"write {near}" if near is not None and value.lower() not in _BOOLEANS and len(value) > 3 else None
+        near = nearest(value.lower(), ("true", "false"), 2 if len(value) > 3 else 1)
+        said = f"write {near}" if near is not None and value.lower() not in _BOOLEANS else None
     if said is not None:
         edits = (
             ((0, len(variable.value), said.removeprefix("write ")),) if said in ("write true", "write false") else ()
