@@ -129,6 +129,11 @@ class Diagnoser:
             self._cases[service] = replace(case, due_s=self._clock.monotonic(), asked=0)
             self._wake.set()
 
+    @property
+    def under_way(self) -> int:
+        """How many incidents are being asked about at this moment."""
+        return len(self._under_way)
+
     async def run(self) -> None:
         """For ever. Cancelling it is fine."""
         async with asyncio.TaskGroup() as tasks:
