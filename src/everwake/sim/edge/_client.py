@@ -26,6 +26,8 @@ from everwake.sim.ports import HOST
 
 __all__ = ["Client"]
 
+BROKEN = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
+
 
 class Phase(enum.Enum):
     """Where a connection is."""
@@ -359,7 +361,6 @@ class Client(asyncio.Protocol):
         else:
             self._enter(Phase.DRAIN)
             self.mind_reading()
-            self._drop_body()
 
     def _may_go_on(self) -> bool:
         """Whether another request can follow on this connection.
@@ -392,13 +393,12 @@ class Client(asyncio.Protocol):
                 if lasted_s >= limits.idle_s:
                     self._close()
             case Phase.HELD:
-                if quiet_s >= limits.half_closed_s and (
-                    self._is_half_closed or (self._is_paused and self._has_hung_up())
-                ):
+                if quiet_s >= limits.half_closed_s and (self._is_half_closed or (self._is_paused and self._polled())):
                     self.abort()
             case Phase.ANSWER | Phase.TUNNEL:
                 patience_s = limits.half_closed_s if self._is_half_closed else limits.drain_s
-                if (self._is_half_closed or self._is_ended) and quiet_s >= patience_s:
+                is_over = self._is_half_closed or self._is_ended
+                if (is_over and quiet_s >= patience_s) or (self._is_paused and self._polled() & BROKEN):
                     self.abort()
                 elif quiet_s >= limits.quiet_s and self._phase is Phase.ANSWER:
                     self._give_up()
@@ -435,11 +435,13 @@ class Client(asyncio.Protocol):
         self._phase = phase
         self._since_s = None
 
-    def _has_hung_up(self) -> bool:
-        """Whether the client has closed its side, while we do not read and so are not told. Only Linux says so."""
-        flag = getattr(select, "POLLRDHUP", 0)
-        if not flag or not hasattr(select, "poll"):
-            return False
+    def _polled(self) -> int:
+        """What the system knows of the client's side while we do not read, and so are not told: events of poll(2).
+
+        Linux says whether it was closed or broke, macOS that it broke; Windows says nothing.
+        """
+        if not hasattr(select, "poll"):
+            return 0
         poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), flag)
-        return bool(poll.poll(0))
+        poll.register(self._transport.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", 0))
+        return sum(events for _, events in poll.poll(0))

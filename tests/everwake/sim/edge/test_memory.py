@@ -99,6 +99,7 @@ async def serve_streams(line: faulty.Connection) -> None:
         await line.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % SIZE)
         for _ in range(SIZE // len(BLOCK)):
             await line.send(BLOCK)
+        await line.hold()  # whoever leaves now takes along what the system has not sent yet
         return
     got, end = 0, b""
     while not (got == SIZE or end.endswith(b"0\r\n\r\n")):

@@ -138,6 +138,13 @@ async def test_a_client_of_http_1_0_gets_what_is_in_the_chunks() -> None:
         assert standing.app.requests[0].startswith(b"GET / HTTP/1.0\r\n")
 
 
+async def test_a_client_of_http_1_0_gets_no_interim_answer() -> None:
+    async with before(
+        says(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    ) as standing:
+        assert (await standing.say(b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 async def test_a_client_of_http_1_0_may_keep_its_connection() -> None:
     async with before(OK) as standing, standing.line() as (reader, writer):
         for _ in range(2):
@@ -312,6 +319,12 @@ async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
         assert answer.endswith(b"ok")
 
 
+async def test_a_client_that_has_said_half_a_request_too_many_is_not_waited_for() -> None:
+    async with before(OK) as standing:
+        answer = await asyncio.wait_for(standing.say(GET + b"GET / HT", eof=True), 5)
+        assert answer.count(b"HTTP/1.1 200 OK") == 1
+
+
 async def test_a_client_gone_in_the_middle_of_its_body_takes_the_request_with_it() -> None:
     over = asyncio.Event()
 
@@ -461,6 +474,18 @@ async def test_a_head_that_takes_too_long_is_given_up() -> None:
             await clock.advance(1)
         status, headers, _ = split(await asyncio.wait_for(reader.read(), 5))
         assert (status, headers["connection"]) == (408, "close")
+
+
+async def test_the_time_of_a_head_begins_with_its_first_byte() -> None:
+    clock = FakeClock()
+    async with before(OK, clock=clock) as standing, standing.line() as (reader, writer):
+        await until(lambda: standing.edge.connections == 1)
+        await clock.advance(60)
+        writer.write(GET[:10])
+        await asyncio.sleep(0.05)
+        await clock.advance(15)
+        writer.write(GET[10:])
+        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
 
 
 async def test_an_idle_connection_is_ended_quietly() -> None:

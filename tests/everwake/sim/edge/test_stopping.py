@@ -112,6 +112,8 @@ async def test_fifty_edges_leave_nothing() -> None:
         for number in range(50):
             await once(edge if number % 2 else Edge(platform, SystemClock(), Limits(grace_s=0.02)))
         await until(lambda: len(app._open) == 0 and left() <= before_it)
+        assert not edge._house.tasks
+        assert not edge._house.open
         assert not [
             each for each in gc.get_objects() if type(each).__name__ in {"Client", "Upstream"} and hasattr(each, "tick")
         ]

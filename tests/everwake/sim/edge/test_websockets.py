@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -212,6 +213,48 @@ async def test_a_side_that_never_ends_after_the_other_has_is_ended() -> None:
         await asyncio.sleep(0.05)
         await clock.advance(4)
         await until(lambda: standing.edge.connections == 0)
+
+
+async def test_a_client_that_stays_when_the_server_has_ended_is_ended() -> None:
+    async def leaves(line: faulty.Connection) -> None:
+        await line.request()
+        await line.send(SWITCHED)
+        line.writer.write_eof()
+        await line.hold()
+
+    clock = FakeClock()
+    async with before(leaves, clock=clock) as standing, standing.line() as (reader, writer):
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.read() == b""
+        await clock.advance(20)
+        assert standing.edge.connections == 1
+        await clock.advance(20)
+        await until(lambda: standing.edge.connections == 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say so before the socket is read")
+async def test_a_client_lost_while_nobody_reads_what_it_sends_is_noticed() -> None:
+    over = asyncio.Event()
+
+    async def deaf(line: faulty.Connection) -> None:
+        await line.request()
+        await line.send(SWITCHED)
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await over.wait()
+
+    clock = FakeClock()
+    async with before(deaf, clock=clock) as standing:
+        async with standing.line() as (reader, writer):
+            writer.write(UPGRADE)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(bytes(50_000_000))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(writer.drain(), 0.5)
+            faulty.Connection(reader, writer, standing.app).reset()
+        await clock.advance(3)
+        await until(lambda: not standing.edge._house.open)
+        over.set()
 
 
 async def test_a_client_that_does_not_read_holds_up_the_server() -> None:
