@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everwake.variable_problem import VariableProblem
+
 __all__ = [
     "Action", "Beat", "BeatKind", "Cause", "Criterion", "DeployRecord", "Diagnosis", "Doubt", "Evidence", "Failure",
     "FailureKind", "Incident", "Level", "LogLine", "Observation", "Phase", "PlatformEvent", "PlatformLine", "PlatformService",
-    "Proof", "RuledOut", "State", "Transition", "VariableProblem",
+    "Proof", "RemedyRun", "RemedyStep", "RuledOut", "RunState", "State", "StepState", "Transition", "VariableProblem",
 ]  # fmt: skip
 
 
@@ -337,26 +339,6 @@ class RuledOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VariableProblem:
-    """Something wrong with one variable. problem: a name of `doctor.problems`.   is_error: it will not work; else advice.
-
-    line, column: from 1, in the file or in the value; None where there is no place.   found: the offending text, masked.
-    fix: what to do, in words.   value: what it should be, only where there is exactly one safe answer (never shown: it may be a
-    secret).
-    """
-
-    key: str
-    problem: str
-    is_error: bool
-    fix: str
-    line: int | None = None
-    column: int | None = None
-    found: str = ""
-    service: str | None = None
-    value: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """Ranked causes, the surest first; empty when nothing is wrong. `unknown` is a cause of its own."""
 
@@ -388,3 +370,89 @@ class Proof:
     def is_proved(self) -> bool:
         """Nothing is proved by no criterion."""
         return bool(self.criteria) and all(criterion.met for criterion in self.criteria)
+
+
+# --- bringing it back -----------------------------------------------------------------------------------------------------
+
+
+class RunState(StrEnum):
+    """How far a remedy has come. `ASKED`: it waits for a person's yes; the last four have ended."""
+
+    ASKED = "asked"
+    RUNNING = "running"
+    PROVING = "proving"
+    PROVED = "proved"
+    UNPROVED = "unproved"  # everything was done, and the service was not shown to be well after it
+    FAILED = "failed"  # a step could not be done
+    DROPPED = "dropped"  # nothing more was done, for there was no reason any more or somebody said stop
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to come of it."""
+        return self in (RunState.ASKED, RunState.RUNNING, RunState.PROVING)
+
+
+class StepState(StrEnum):
+    """One step of a remedy. `INTENDED` is written before it is done: whoever finds it does not know whether it was."""
+
+    PLANNED = "planned"
+    INTENDED = "intended"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyStep:
+    """One step. do: what kind of thing, a name of `remedy.steps`; a string, for another version may have written it.
+
+    says: in words.   args: what it is done to, never a value of a variable.   said: what came of it, masked.
+    """
+
+    do: str
+    says: str
+    args: Mapping[str, str] = field(default_factory=dict)
+    state: StepState = StepState.PLANNED
+    at: datetime | None = None
+    ended_at: datetime | None = None
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyRun:
+    """One remedy for one incident, as it is remembered: the audit trail.
+
+    playbook: its name; about: what it tells from another run of the same (the variables, the deploy).   cause, why: the finding.
+    by: "keeper" or who said yes.   before: how the service stood, and in `back_to` which deploy served then, if one did.
+    target: its id on the platform.   deploys: how many deploys it makes.   holder, held_until: the lease of who is at it.
+    """
+
+    id: str
+    service: str
+    incident: str
+    playbook: str
+    cause: str
+    asked_at: datetime
+    steps: tuple[RemedyStep, ...]
+    about: str = ""
+    why: str = ""
+    costs: str = ""
+    proved_by: str = ""
+    by: str = "keeper"
+    state: RunState = RunState.ASKED
+    target: str = ""
+    before: State = State.DOWN
+    back_to: str = ""
+    deploys: int = 0
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str = ""
+    proof: Proof | None = None
+    holder: str = ""
+    held_until: datetime | None = None
+
+    @property
+    def next_step(self) -> int | None:
+        """The first that is not over; None when all are."""
+        return next(
+            (n for n, one in enumerate(self.steps) if one.state in (StepState.PLANNED, StepState.INTENDED)), None
+        )

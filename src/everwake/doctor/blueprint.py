@@ -16,7 +16,7 @@ from everwake.doctor.case import Edit
 from everwake.doctor.context import Context
 from everwake.doctor.examination import Finding, Study
 from everwake.doctor.examination import study as study_variables
-from everwake.model import VariableProblem
+from everwake.variable_problem import VariableProblem
 
 __all__ = ["looks_like_one", "study"]
 

@@ -24,7 +24,7 @@ from everwake.doctor.urls import dissect
 from everwake.doctor.variables.dialects import PLAIN, dialect_of
 from everwake.doctor.variables.dotenv import Document, Entry, parse
 from everwake.fleet.redact import redact_with
-from everwake.model import VariableProblem
+from everwake.variable_problem import VariableProblem
 
 __all__ = ["Finding", "Study", "apply", "examine", "kind_of", "study"]
 
