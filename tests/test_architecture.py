@@ -19,7 +19,7 @@ PURE = (
     "everwake.sim.resolving", "everwake.sim.drills", "everwake.sim.edge.answers",
     "everwake.fleet.schema", "everwake.fleet.redact",
     "everwake.checks._backoff",
-    "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.vantage", "everwake.watch.incidents",
+    "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.rota", "everwake.watch.vantage", "everwake.watch.incidents",
     "everwake.watch.view", "everwake.watch.words", "everwake.app.explained",
     "everwake.history.packing", "everwake.history.uptime",
     "everwake.platforms._reading", "everwake.platforms._intentions", "everwake.sim.api.wire", "everwake.sim.api.limits",
@@ -39,7 +39,7 @@ PURE = (
     "everwake.doctor.rules.schemes", "everwake.doctor.rules.siblings", "everwake.doctor.rules.tls",
     "everwake.doctor.rules.types",
     "everwake.remedy.plan", "everwake.remedy.guard",
-    "everwake.budget.ledger", "everwake.budget.forecast", "everwake.budget.plan", "everwake.budget.windows",
+    "everwake.budget.ledger", "everwake.budget.forecast", "everwake.budget.plan", "everwake.fleet.windows",
     "everwake.verify.criteria", "everwake.notify.compose", "everwake.history.rollup",
     "chatify.masking", "chatify.problems", "chatify.chatbot.sessions", "chatify.backend.decide",
 )  # fmt: skip

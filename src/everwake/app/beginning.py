@@ -11,7 +11,7 @@ from everwake.app.platform import reach
 from everwake.budget.forecast import Forecast, forecast
 from everwake.budget.ledger import Source, Usage, month_of, of_counts
 from everwake.budget.plan import Way, ways_out
-from everwake.budget.windows import ALWAYS
+from everwake.fleet.windows import ALWAYS
 from everwake.clock import SystemClock
 from everwake.doctor.context import Context
 from everwake.doctor.examination import Finding as Found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from everwake.budget import windows
+from everwake.fleet import windows
 from everwake.budget.ledger import ALLOWANCE_H, Usage, month_of
 
 __all__ = ["Forecast", "forecast"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from everwake.budget import windows
+from everwake.fleet import windows
 from everwake.budget.forecast import forecast
 from everwake.budget.ledger import ALLOWANCE_H, Usage, month_of
 

@@ -19,7 +19,7 @@ HEART = "heartbeat"
 class Kept:
     """One service. looking: checks under way, and what ends them.   again: those of them that are wanted once more.
 
-    patience_s: of the next look.   line: the task that holds its heartbeat.   waiters: who waits for its next look.
+    patience_s: of the next look.   rises: its rest has ended and it has not answered yet.   line: the task that holds its heartbeat.   waiters: who waits for its next look.
     """
 
     service: Service
@@ -32,6 +32,7 @@ class Kept:
     looking: dict[str, Callable[[], None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
     patience_s: float | None = None
+    rises: bool = False
     line: asyncio.Task[None] | None = None
     waiters: list[asyncio.Future[Observation]] = field(default_factory=list)
 

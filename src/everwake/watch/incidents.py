@@ -83,7 +83,10 @@ def follow(
     if move.new is State.UP:
         return (book, ()) if entry is None else (_with(book, replace(entry, back_at=move.at, back_s=now_s)), ())
     if move.new not in _BAD:
-        # Paused, asleep on purpose, waking or not known: nothing opens; what is open stays open, and is not settling.
+        # Paused, asleep on purpose, waking or not known: nothing opens; what is open stays open, and is not settling. Whoever was
+        # well when it was put to sleep was not cut short by a failure, and settles all the same.
+        if move.new is State.ASLEEP and entry is not None and entry.back_at is not None:
+            return book, ()
         return (_with(book, replace(entry, back_at=None)), ()) if entry else (book, ())
     is_down = move.new is State.DOWN
     if entry is not None:

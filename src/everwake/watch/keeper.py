@@ -28,6 +28,7 @@ from everwake.model import (
 )
 from everwake.ports import Clock, Recorder, Standing
 from everwake.watch import state, vantage, view, words
+from everwake.watch._hours import HOLD_S, Hours
 from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, host_of, policy_of
 from everwake.watch._ledger import Ledger
 from everwake.watch.schedule import Schedule, next_on_grid
@@ -97,6 +98,15 @@ class Keeper:
         self._broken: Exception | None = None
         self._own_line = vantage.OwnLine()
         self._ledger = Ledger(fleet, self._kept, recorder, clock, said=said, changed=changed, told=told, link=link)
+        self._hours = Hours(
+            fleet,
+            self._kept,
+            clock,
+            lie_down=self._lie_down,
+            rise=self._rise,
+            look=self._look_patiently,
+            changed=changed,
+        )
         known = {standing.service: standing for standing in standings}
         self._ledger.resume(fleet, known.values())
         for service in fleet.services:
@@ -147,6 +157,7 @@ class Keeper:
     def _tick(self) -> None:
         now_s = self._clock.monotonic()
         self._notice_jump(now_s)
+        self._hours.pass_time(is_monitoring=self._monitoring)
         for key, due_s in self._schedule.due(now_s, min(BEGUN_TOGETHER, max(0, LOOKS_AT_ONCE - self._running_looks))):
             name, _, check = key.partition("\0")
             kept = self._kept[name]
@@ -183,15 +194,35 @@ class Keeper:
         return True
 
     def check_all(self) -> int:
-        """Look at everything now; how many looks that is. Works while stopped too."""
-        return sum(self.check_now(name) for name in self._kept)
+        """Look at everything that does not rest, now; how many looks that is. Works while stopped too."""
+        return sum(self.check_now(name) for name, kept in self._kept.items() if not self._hours.rests(kept))
 
     def check_now(self, name: str) -> int:
         """Look at one service now, with every check it has. Raises KeyError."""
         kept = self._kept[name]
+        if self._hours.rests(kept):
+            kept.patience_s = kept.policy.wake_patience_s
         for check in checks_of(kept.service):
             self._look_soon(kept, check, 0.0)
         return len(checks_of(kept.service))
+
+    def wake(self, name: str, hold_s: float = HOLD_S) -> tuple[str, ...]:
+        """Somebody is about to use a service: wake it, what it needs first; the names of those that were not awake.
+
+        Those on demand are then kept awake for `hold_s`, and a while longer each time this is called. Nothing is done while
+        monitoring is stopped. Raises KeyError.
+        """
+        _ = self._kept[name]
+        return self._hours.use(name, hold_s, self._tasks) if self._monitoring and self._tasks is not None else ()
+
+    @property
+    def resting(self) -> tuple[str, ...]:
+        """Services that are sent nothing now, by their `awake`."""
+        return tuple(name for name, kept in self._kept.items() if self._monitoring and self._hours.rests(kept))
+
+    def platform_says(self, name: str, *, runs: bool | None, stopped_by: tuple[str, ...] = ()) -> None:
+        """How a service that rests stands by its platform. runs: None when nobody could ask."""
+        self._hours.told(name, runs, stopped_by)
 
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what its primary check sees. Raises KeyError."""
@@ -205,6 +236,7 @@ class Keeper:
         """Take another description of the fleet. Who is in both keeps state, line and turn; nobody is looked at twice."""
         self.fleet = fleet
         self._ledger.take(fleet)
+        self._hours.take(fleet)
         wanted = {service.name: service for service in fleet.services}
         for name in [name for name in self._kept if name not in wanted]:
             self._drop(self._kept[name])
@@ -280,6 +312,9 @@ class Keeper:
             heartbeat=kept.heart,
             incident=incident.id if incident else None,
             strip=kept.strip.looks(),
+            awake=kept.service.awake,
+            rests=self._monitoring and self._hours.rests(kept),
+            turns_at=self._hours.rota.turn(name).until,
         )
 
     def _wall_time(self, at_s: float | None) -> datetime | None:
@@ -347,6 +382,12 @@ class Keeper:
 
     def _resume(self, kept: Kept) -> None:
         """Plan what is not planned yet: a service never seen is looked at now, others in their own turn."""
+        if self._hours.rests(kept):
+            self._lie_down(kept)
+            return
+        if kept.watch.state is State.ASLEEP:
+            self._rise(kept)
+            return
         now_s = self._clock.monotonic()
         for check in checks_of(kept.service):
             key = f"{kept.service.name}\0{check}"
@@ -355,16 +396,40 @@ class Keeper:
                 is_new = kept.watch.state is not State.UP or kept.last is None or kept.watch.confirming is not None
                 # Spread over a second: 10,000 first looks in one moment would be a burst of our own making.
                 self._schedule.plan(key, now_s + (due_s % 1.0) if is_new else due_s)
-        if kept.service.heartbeat and kept.line is None and self._tasks is not None:
+        if kept.service.heartbeat and kept.line is None and self._tasks is not None and not kept.rises:
             kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
         self._wake.set()
 
     def _pause(self, kept: Kept) -> None:
+        self._leave_alone(kept)
+        self._tell(kept, State.PAUSED)
+
+    def _leave_alone(self, kept: Kept) -> None:
         self._drop(kept)
-        kept.line = None
+        kept.line, kept.rises, kept.patience_s = None, False, None
+        kept.again.clear()
         if kept.heart is not None:
             kept.heart = replace(kept.heart, connected=False)
-        self._tell(kept, State.PAUSED)
+
+    def _lie_down(self, kept: Kept) -> None:
+        """Its rest begins: nothing is sent to it any more. Whether it sleeps is the platform's to say."""
+        self._leave_alone(kept)
+        if kept.watch.state is not State.ASLEEP:
+            self._tell(kept, State.ASLEEP, words.resting(None, ()))
+        self._changed(kept.service.name)
+
+    def _rise(self, kept: Kept) -> None:
+        """Its rest is over: one patient look wakes it, and only then is its line held."""
+        self._tell(kept, State.WAKING, "waking")
+        kept.patience_s, kept.rises = kept.policy.wake_patience_s, True
+        self._resume(kept)
+
+    async def _look_patiently(self, kept: Kept) -> Observation:
+        waiter: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
+        kept.waiters.append(waiter)
+        kept.patience_s = kept.policy.wake_patience_s
+        self._look_soon(kept, PRIMARY, 0.0)
+        return await waiter
 
     def _let_go(self) -> None:
         for kept in self._kept.values():
@@ -416,7 +481,7 @@ class Keeper:
         self._recorder.looked((seen,))
         if self._own_line.saw(seen, kept.host, now_s) and self._tasks is not None:
             self._tasks.create_task(self._look_at_ourselves())
-        if not self._monitoring:
+        if not self._is_watched(kept):
             self._show(kept, seen)
             return
         if self._own_line.excuses(seen) and kept.watch.state is not State.DOWN:
@@ -434,11 +499,16 @@ class Keeper:
         self._show(kept, seen)
         self._follow(kept, before, step)
 
+    def _is_watched(self, kept: Kept) -> bool:
+        """Whether what is seen of it counts: it does not while it was looked at only because somebody asked."""
+        return self._monitoring and not self._hours.rests(kept)
+
     def _follow(self, kept: Kept, before: state.Watch, step: state.Step) -> None:
         """Carry out what one look decided beside the next look."""
         if step.move is not None:
             self._ledger.moved(kept, step.move, step.evidence)
-            if step.move.old in (State.DOWN, State.WAKING) and step.move.new in (State.UP, State.DEGRADED):
+            is_back = kept.rises or step.move.old in (State.DOWN, State.WAKING)
+            if is_back and step.move.new in (State.UP, State.DEGRADED):
                 self._hold_line_anew(kept)
         elif state.doubts_changed(before, step.watch):
             self._ledger.doubted(kept)
@@ -477,8 +547,10 @@ class Keeper:
 
     def _hold_line_anew(self, kept: Kept) -> None:
         """It is back: its line is made now, and not when a pause that grew while it was away is over."""
-        if kept.line is not None and kept.heart is not None and not kept.heart.connected and self._tasks is not None:
-            kept.line.cancel()
+        kept.rises = False
+        if kept.heart is not None and not kept.heart.connected and self._tasks is not None:
+            if kept.line is not None:
+                kept.line.cancel()
             kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
 
     def _felt(self, kept: Kept, beat: Beat) -> None:
@@ -502,7 +574,7 @@ class Keeper:
         self._changed(kept.service.name)
         if beat.kind in (BeatKind.BEAT, BeatKind.LATE, BeatKind.CLOSED, BeatKind.FAILED):
             self._fold_beat(kept, beat)
-        if lost and self._monitoring:
+        if lost and self._is_watched(kept):
             # A line that drops is news of the service itself: look at once, whatever the interval.
             self._look_soon(kept, PRIMARY, 0.0)
 
@@ -514,7 +586,7 @@ class Keeper:
         seen = Observation(service=beat.service, check=HEART, at=beat.at, took_s=took_s, failure=failure)
         if failure is not None:
             self._recorder.looked((seen,))
-        if not self._monitoring:
+        if not self._is_watched(kept):
             return
         before = kept.watch
         step = state.advance(before, seen, kept.policy)
@@ -557,6 +629,7 @@ class Keeper:
         jump_s, self._wall_offset_s = offset_s - self._wall_offset_s, offset_s
         if abs(jump_s) > JUMP_S:
             log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
+            self._hours.rota.jumped()
             for kept in self._kept.values():
                 kept.watch = state.jumped(kept.watch, jump_s)
 
@@ -578,7 +651,9 @@ class Keeper:
         if self._own_line.ours != before:
             log.warning("vantage.ours", extra={"why": self._own_line.ours})
         for kept in self._kept.values():
-            if kept.last is not None and self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
+            if kept.last is None or not self._is_watched(kept):
+                continue
+            if self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
                 self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
 
 

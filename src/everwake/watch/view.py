@@ -70,7 +70,10 @@ class Strip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
-    """One card. strip: the last looks, oldest first.   evidence: a few words on the failure, masked, untrusted."""
+    """One card. strip: the last looks, oldest first.   awake: as the fleet file has it.
+
+    rests: nothing is sent to it now.   turns_at: when its window changes that; None where no window does.
+    """
 
     name: str
     title: str
@@ -88,6 +91,9 @@ class ServiceView:
     heartbeat: Heart | None
     incident: str | None
     strip: tuple[Seen, ...]
+    awake: str = "always"
+    rests: bool = False
+    turns_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What people are told: the activity log's lines in the mission's words, and messages about incidents. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from everwake.fleet.schema import Service
@@ -20,7 +21,7 @@ from everwake.ports import Notice
 
 __all__ = [
     "NOT_WATCHED", "OUR_OWN_LINE", "duration", "left", "monitoring", "notice", "of_beat", "of_diagnosis", "of_look", "of_move",
-    "still_stopped", "why",
+    "resting", "still_stopped", "why",
 ]  # fmt: skip
 
 NOT_WATCHED = "not watched any more"
@@ -124,6 +125,15 @@ def still_stopped(at: datetime) -> LogLine:
     """The keeper was started while nobody had pressed start again."""
     text = "Architecture monitoring is still stopped, as it was left: Start goes on with it"
     return LogLine(at=at, level=Level.WARNING, text=text)
+
+
+def resting(runs: bool | None, stopped_by: Sequence[str]) -> str:
+    """The cause of a rest. runs: an instance is up, by its platform; None: nobody could ask.   stopped_by: who suspended it."""
+    if stopped_by:
+        return f"suspended by {', '.join(one[:40] for one in stopped_by[:5])}"
+    if runs is None:
+        return "on purpose (assumed)"
+    return "on purpose; an instance still runs" if runs else "on purpose"
 
 
 def of_look(service: Service, seen: Observation, cause: str | None) -> LogLine:

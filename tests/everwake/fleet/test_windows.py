@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everwake.budget.windows import hours_awake, is_awake, next_change, spans
+from everwake.fleet.windows import hours_awake, is_awake, next_change, spans
 
 MOMENTS = st.integers(0, 4 * 366 * 24 * 60).map(
     lambda minutes: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
