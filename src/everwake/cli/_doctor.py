@@ -4,6 +4,7 @@ A gate in CI and a hook before a commit must be instant, and Typer alone takes l
 here; whatever this reading does not know (`--help`, a wrong option) is left to Typer, which explains it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,14 @@ def quick(arguments: Sequence[str]) -> int | None:
             return None
     if read.get("format", "text") not in FORMATS:
         return None
-    return run(files, **read)
+    try:
+        code = run(files, **read)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `everwake doctor | head`: whoever read has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or Python would complain once more when it ends
+        return 1
+    return code
 
 
 def run(

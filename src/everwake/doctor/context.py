@@ -16,6 +16,7 @@ HOSTED = frozenset({
     "northflank", "digitalocean", "azure", "elastic_beanstalk", "deta", "glitch", "zeabur", "streamlit", "replit",
 })  # fmt: skip
 _CALLED = (
+    (r"\bsim\b|simulat", "sim"),
     (r"render", "render"), (r"railway", "railway"), (r"heroku|dokku", "heroku"), (r"\bfly", "fly"), (r"koyeb", "koyeb"),
     (r"vercel|\bnow\b", "vercel"), (r"netlify", "netlify"), (r"cloud[ _-]?run|\bgcp\b|knative", "cloud_run"),
     (r"app[ _-]?engine|\bgae\b", "app_engine"), (r"hugging|spaces|\bhf\b", "huggingface"), (r"cloudflare|workers", "cloudflare"),
@@ -36,7 +37,8 @@ _SAYS_ENVIRONMENT = (
 class Context:
     """Every part is optional; a rule that needs one that is not known keeps silent.
 
-    platform: a name of `HOSTED`, "docker", "kubernetes" or "".   reader: who reads the file, or takes the values, in any words.
+    platform: a name of `HOSTED`, "docker", "kubernetes", "sim" (processes of this machine) or "".
+    reader: who reads the file, or takes the values, in any words.
     type: what the one variable that is looked at must be, as its program declares it (`list[str]`, `bool`, ..).
     environment: "production", "development" or "".   siblings: name of another service -> its URL.   service, url: this one's.
     target_port: where the platform sends requests.   listens_on: where the program listens.   memory_mb: of the instance.
@@ -98,6 +100,11 @@ class Context:
             is_public=facts.get("is_public") is True,
             declared=_declared(facts.get("declared") or facts.get("variables_schema")),
         )
+
+    @property
+    def runs_on(self) -> str:
+        """Whose manual counts: the simulated platform keeps Render's, though its services are processes of this machine."""
+        return "render" if self.platform == "sim" else self.platform
 
     def is_production(self, variables: Mapping[str, str]) -> bool:
         """Whether these variables are for people's use: said so, or written in them, or run by a platform."""

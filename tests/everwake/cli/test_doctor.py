@@ -285,3 +285,15 @@ def test_the_command_goes_through_the_front_door(here: Path, monkeypatch: pytest
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
     assert main() == 1
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(here: Path) -> None:
+    (here / ".env").write_text("".join(f"A{n}_PORT=abc\n" for n in range(3000)))
+    command = [sys.executable, "-m", "everwake", "doctor", ".env"]
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1

@@ -32,7 +32,9 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         yield from _field(variable)
     elif variable.kind is Kind.PORT:
         yield from _port(variable, case)
-    elif words_of(variable.key)[-1:] in (("ARGS",), ("OPTS",), ("OPTIONS",), ("COMMAND",)) and case.is_production:
+    elif words_of(variable.key)[-1:] in (("ARGS",), ("OPTS",), ("OPTIONS",), ("COMMAND",)) and _is_reached_from_outside(
+        case
+    ):
         found = _ARGUMENTS.search(variable.value)
         if found is not None:
             yield Hit(
@@ -42,6 +44,10 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
                 end=found.end(1),
                 edits=((found.start(1), found.end(1), "0.0.0.0"),),  # noqa: S104
             )
+
+
+def _is_reached_from_outside(case: Case) -> bool:
+    return case.is_production and case.context.platform != "sim"
 
 
 def _wants_a_name(key: str, case: Case) -> bool:
@@ -56,7 +62,7 @@ def _bind(variable: Variable, case: Case) -> Iterator[Hit]:
         yield from _field(variable)
         return
     host = re.sub(r":\d+$", "", value)
-    if is_loopback(host) and not re.fullmatch(r"0\.0\.0\.0|\[?::\]?", host) and case.is_production:
+    if is_loopback(host) and not re.fullmatch(r"0\.0\.0\.0|\[?::\]?", host) and _is_reached_from_outside(case):
         at = variable.value.find(host)
         yield Hit(
             problem="bind_loopback",
@@ -163,16 +169,16 @@ def _port(variable: Variable, case: Case) -> Iterator[Hit]:
         if not (port == 0 and case.is_development):
             yield Hit(problem="wrong_port", fix="write a port from 1 to 65535", end=len(variable.value))
         return
-    if own and variable.key.upper() == "PORT" and context.platform in _CHOOSE_PORT and not context.managed:
+    if own and variable.key.upper() == "PORT" and context.runs_on in _CHOOSE_PORT and not context.managed:
         yield Hit(
             problem="port_overridden",
-            fix=f"remove it: {_CHOOSE_PORT[context.platform]} chooses the port and sets PORT itself",
+            fix=f"remove it: {_CHOOSE_PORT[context.runs_on]} chooses the port and sets PORT itself",
             end=len(variable.value),
             is_error=True,
         )
         return
     if own:
-        if port in _RESERVED.get(context.platform, ()):
+        if port in _RESERVED.get(context.runs_on, ()):
             yield Hit(
                 problem="wrong_port",
                 fix="choose another, such as 10000: Render keeps this one for itself",
@@ -181,8 +187,8 @@ def _port(variable: Variable, case: Case) -> Iterator[Hit]:
             return
         wanted = context.target_port if context.target_port is not None else context.listens_on
         reason = "requests are sent to" if context.target_port is not None else "the program listens on"
-        if wanted is None and context.platform in _FIXED and variable.key.upper() in ("PORT", "GRADIO_SERVER_PORT"):
-            wanted, reason = _FIXED[context.platform], "unless app_port says otherwise, requests are sent to"
+        if wanted is None and context.runs_on in _FIXED and variable.key.upper() in ("PORT", "GRADIO_SERVER_PORT"):
+            wanted, reason = _FIXED[context.runs_on], "unless app_port says otherwise, requests are sent to"
         if wanted is not None and wanted != port:
             yield Hit(
                 problem="wrong_port",

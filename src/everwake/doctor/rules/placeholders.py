@@ -65,7 +65,7 @@ def _is_reference(value: str) -> bool:
 
 def _stays_as_it_is(value: str, case: Case) -> bool:
     """Whether whoever reads this replaces no such reference."""
-    text, platform = value.strip(), case.context.platform
+    text, platform = value.strip(), case.context.runs_on
     if text.startswith("${{"):
         return platform not in ("railway", "") or bool(re.search(r"secrets\.|env\.", text))
     if text.startswith("{{") or text.startswith("%"):

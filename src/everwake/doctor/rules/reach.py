@@ -68,9 +68,9 @@ def _host(variable: Variable, host: str, at: int, case: Case) -> Iterator[Hit]:
             end=end,
         )
         return
-    if not case.is_production:
+    if not case.is_production or case.context.platform == "sim":
         return
-    platform = case.context.platform
+    platform = case.context.runs_on
     if is_loopback(host):
         if platform == "docker" and host.endswith("docker.internal"):
             return
@@ -109,7 +109,7 @@ def _of_compose(host: str, case: Case) -> bool:
     return (
         compose_name(host)
         and host not in names
-        and not (case.context.platform == "render" and "-" in host and host in case.context.siblings)
+        and not (case.context.runs_on == "render" and "-" in host and host in case.context.siblings)
     )
 
 
@@ -144,6 +144,7 @@ RULE = Rule(
             ("DB_URL ipv6_only_host",),
             {"DB_URL": "postgresql://postgres:pw1x@db.abcdefghijklmnop.supabase.co:5432/postgres"},
         ),
+        Example((), {"REDIS_URL": "redis://127.0.0.1:7001"}, context={"platform": "sim", "environment": "production"}),
         Example((), {"REDIS_URL": "redis://localhost:6379", "DB_HOST": "127.0.0.1"}),
         Example(
             (), {"REDIS_URL": "redis://redis:6379"}, context={"environment": "production", "platform": "docker compose"}

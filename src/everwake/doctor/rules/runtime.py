@@ -35,7 +35,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
 
 def _python(variable: Variable, case: Case) -> Iterator[Hit]:
     value = variable.value.strip()
-    if not value or not (case.context.platform == "render" or variable.declared is not None):
+    if not value or not (case.context.runs_on == "render" or variable.declared is not None):
         return
     found = re.fullmatch(
         r"(?:python-?|v)?(\d{1,2})(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?(?:(?:a|b|rc)\d{1,2})?(\.x|\.\*)?",
@@ -174,7 +174,7 @@ def _file(variable: Variable, case: Case) -> Iterator[Hit]:
             value,
         )
         relative = re.match(r"(?:\.{1,2}[\\/])?[\w][\w.\\/ -]*\.(?:json|pem|key|p12|p8|crt)$", value)
-        missing = bool((elsewhere and case.is_production) or (relative and case.context.platform in HOSTED))
+        missing = bool((elsewhere and case.is_production) or (relative and case.context.runs_on in HOSTED))
     if missing and value:
         yield Hit(
             problem="credential_path_missing",
