@@ -170,17 +170,32 @@ async def why_service(name: str, asked: Asked) -> Why:
     """
     clock = SystemClock()
     fleet = _fleet_of(asked)
-    told = await _ask_platform(name, asked)
-    service = _service(name, fleet, told, asked)
+    asking = asyncio.create_task(_ask_platform(name, asked))
+    try:
+        service = _service(name, fleet, None, asked) or _service(name, fleet, await asking, asked)
+        if service is None:
+            raise _nobody(name, fleet, asked)
+        return await _why(service, asking, fleet, asked, clock)
+    finally:
+        if not asking.done():
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+
+async def _why(
+    service: Service, asking: "asyncio.Task[Told]", fleet: Fleet | None, asked: Asked, clock: SystemClock
+) -> Why:
+    """Look while the platform is asked: a service that hangs takes its whole timeout."""
     allow_private = fleet.keeper.allow_private if fleet else True
     async with Checks(clock, allow_private=allow_private) as checks:
         first = await checks.look(service)
         session, after = (Tick(name="session", ok=None, said="not tried"), None)
         if first.failure is None:
             session, after = await _session(service, checks, clock)
+    told = await asking
     seen = [after, first] if after is not None else [first]
-    problems = problems_of(told, service, fleet)
-    facts = facts_of_service(service, seen, told, problems, fleet)
+    problems = problems_of(told, service, fleet, _running(asked))
+    facts = facts_of_service(service, seen, told, problems, fleet, _running(asked))
     if session.ok is False and after is None:
         facts = _with_session(facts, service, session)
     diagnosis = diagnose(facts)
@@ -217,25 +232,33 @@ def _fleet_of(asked: Asked) -> Fleet | None:
     return None
 
 
-def _service(name: str, fleet: Fleet | None, told: Told, asked: Asked) -> Service:
+def _service(name: str, fleet: Fleet | None, told: Told | None, asked: Asked) -> Service | None:
+    """The service of that name: of the fleet file, of a live `up.json`, or of the platform, when that was asked already."""
     if fleet is not None:
         with suppress(KeyError):
             return fleet.service(name)
-    said = simulated(asked.data)
-    known = said.get("services") if said else None
-    one = known.get(name) if isinstance(known, dict) else None
+    one = _running(asked).get(name)
     if isinstance(one, dict) and isinstance(one.get("url"), str):
         return Service(name=name, url=one["url"].rstrip("/"))
-    if told.service is not None and told.service.url:
-        found = told.service
+    found = told.service if told is not None else None
+    if found is not None and found.url:
         return Service(name=found.name, url=found.url.rstrip("/"), health=found.health_path or "/health")
-    names = [service.name for service in fleet.services] if fleet else sorted(known) if isinstance(known, dict) else []
+    return None
+
+
+def _running(asked: Asked) -> Mapping[str, object]:
+    known = (simulated(asked.data) or {}).get("services")
+    return known if isinstance(known, dict) else {}
+
+
+def _nobody(name: str, fleet: Fleet | None, asked: Asked) -> Misused:
+    names = [service.name for service in fleet.services] if fleet else sorted(_running(asked))
     hint = (
         f"known are {', '.join(names[:20])}"
         if names
         else f"{asked.fleet} is not there; everwake check URL looks at any URL"
     )
-    raise Misused(f"no service is called {name[:60]}", hint=hint)
+    return Misused(f"no service is called {name[:60]}", hint=hint)
 
 
 async def _ask_platform(name: str, asked: Asked) -> Told:
@@ -276,23 +299,39 @@ async def or_why_not(telling: Awaitable[Told]) -> Told:
 
 
 def facts_of_service(
-    service: Service, seen: Sequence[Observation], told: Told, problems: Study | None, fleet: Fleet | None
-) -> Facts:
-    """Everything that is known of a service, as facts. seen: the newest look first."""
+    service: Service, seen: Sequence[Observation], told: Told, problems: Study | None, fleet: Fleet | None,
+    running: Mapping[str, object] | None = None,
+) -> Facts:  # fmt: skip
+    """Everything that is known of a service, as facts. seen: the newest look first.   running: services of a live `up.json`."""
     return facts_of_observation(
         seen, url=f"{service.url}{service.health}", platform=told.platform or service.platform or "", service=told.service,
         deploys=told.deploys, events=told.events, lines=told.lines, has_log=bool(told.lines),
         problems=problems.problems if problems else (), has_variables=problems is not None,
-        siblings=[one.url for one in fleet.services if one.name != service.name] if fleet else (),
+        variables=(told.variables or {}).values(),
+        siblings=list(_others(service, fleet, running).values()),
     )  # fmt: skip
 
 
-def problems_of(told: Told, service: Service, fleet: Fleet | None) -> Study | None:
+def _others(service: Service, fleet: Fleet | None, running: Mapping[str, object] | None) -> dict[str, str]:
+    """Name -> URL of the services beside this one: of the fleet file, else of a live `up.json`."""
+    if fleet is not None:
+        return {one.name: one.url for one in fleet.services if one.name != service.name}
+    found = {
+        name: one.get("url") for name, one in (running or {}).items() if isinstance(one, dict) and name != service.name
+    }
+    return {name: url for name, url in found.items() if isinstance(url, str)}
+
+
+def problems_of(
+    told: Told, service: Service, fleet: Fleet | None, running: Mapping[str, object] | None = None
+) -> Study | None:
+    """What the doctor says of its variables; None when those are not known."""
     if told.variables is None:
         return None
     is_here = urlsplit(service.url).hostname in ("127.0.0.1", "localhost", "::1")
     # What runs on this machine finds the others there, whatever its variables say about production.
-    context = Context.of({"service": service.name, "url": service.url}, "" if is_here else told.platform)
+    known = {"service": service.name, "url": service.url, "siblings": _others(service, fleet, running)}
+    context = Context.of(known, "" if is_here else told.platform)
     if fleet is not None and any(one.name == service.name for one in fleet.services):
         context = in_variables_of(service.name, fleet, context)
     found = study(told.variables, context)

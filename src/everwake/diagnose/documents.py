@@ -5,13 +5,13 @@ type is told with its place. Everything is bounded while it is read.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from everwake.diagnose._masking import quote
-from everwake.diagnose.facts import BODY_CHARS, EVENTS_MOST, LOOKS_MOST, Event, Facts, PlatformFacts, flat
+from everwake.diagnose.facts import BODY_CHARS, EVENTS_MOST, LOOKS_MOST, Event, Facts, PlatformFacts, flat, redis_scheme
 from everwake.diagnose.log.reader import read
 from everwake.diagnose.look import Look
 from everwake.errors import Misused
@@ -56,6 +56,7 @@ def facts_of(document: object, problems: Iterable[VariableProblem] = (), *, has_
         log=read(lines, quote) if lines else None,
         problems=tuple(problems),
         has_variables=bool(given) if has_variables is None else has_variables,
+        redis_scheme=redis_scheme(_values(top)),
         siblings=_siblings(context.get("siblings")),
         context={str(name): value for name, value in list(context.items())[:60]},
         at=next((look.at for look in looks if look.at is not None), None),
@@ -311,6 +312,15 @@ def _event(value: object, n: int) -> Event:
         at=_time(part.get("timestamp") or part.get("at")),
         reason=flat(_mapping(details, f"{where}.details")),
     )
+
+
+def _values(top: Mapping[str, Any]) -> Iterator[str]:
+    """Values of the variables, as far as they are text."""
+    variables, dotenv = top.get("variables"), top.get("dotenv")
+    if isinstance(variables, Mapping):
+        yield from (value for value in variables.values() if isinstance(value, str))
+    if isinstance(dotenv, str):
+        yield from (line.partition("=")[2] for line in dotenv.splitlines())
 
 
 def _siblings(value: object) -> tuple[str, ...]:

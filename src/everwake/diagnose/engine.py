@@ -60,6 +60,8 @@ def rank(facts: Facts, rules: Mapping[str, Rule]) -> Diagnosis:
     kept, beaten = _settled(found, rules, healthy)
     ranked = sorted(kept.items(), key=lambda one: (-one[1].sure, one[0]))
     causes = tuple(_cause(name, finding) for name, finding in ranked[:CAUSES_MOST] if finding.sure >= LISTED)
+    if causes and _is_fault(causes[0].cause):
+        causes = tuple(one for one in causes if _is_fault(one.cause))  # what is no fault explains none
     if not causes and facts.places and facts.places <= {"variables", "context"} and facts.has_variables:
         return Diagnosis(
             state=State.UNKNOWN, variables=facts.problems
@@ -152,6 +154,10 @@ def _cause(name: str, finding: Finding) -> Cause:
         next=finding.next,
         remedy=finding.remedy,
     )
+
+
+def _is_fault(cause: str) -> bool:
+    return cause not in CAUSES or CAUSES[cause].is_fault
 
 
 def _unknown(facts: Facts) -> Cause:

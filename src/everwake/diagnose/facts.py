@@ -3,7 +3,7 @@
 Frozen and bounded; every place may be missing, and a missing place is never taken for a healthy one. Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -25,7 +25,7 @@ from everwake.model import (
 
 _Said = TypeVar("_Said", PlatformLine, PlatformEvent)
 
-__all__ = ["BODY_CHARS", "Event", "Facts", "PlatformFacts", "facts_of_observation"]
+__all__ = ["BODY_CHARS", "Event", "Facts", "PlatformFacts", "facts_of_observation", "flat", "redis_scheme"]
 
 _TELLS_NOTHING = frozenset({"reason", "instanceID", "instanceId", "evicted_at"})
 BODY_CHARS = 4_000
@@ -98,6 +98,7 @@ class Facts:
 
     looks: what was seen over HTTP, the one that matters first, then further ones in the order of time.
     problems: what the doctor found in the variables; has_variables: they were looked at, so no problem means none.
+    redis_scheme: "redis" or "rediss" of the variable that leads to Redis, "" when not known.
     context: what else somebody knows (reader, type, environment, target_port, ..).   at: the moment of the newest look.
     """
 
@@ -108,6 +109,7 @@ class Facts:
     log: LogRead | None = None
     problems: tuple[VariableProblem, ...] = ()
     has_variables: bool = False
+    redis_scheme: str = ""
     siblings: tuple[str, ...] = ()
     context: Mapping[str, object] = field(default_factory=dict)
     at: datetime | None = None
@@ -213,10 +215,14 @@ def facts_of_observation(
     has_log: bool = False,
     problems: Sequence[VariableProblem] = (),
     has_variables: bool = False,
+    variables: Iterable[str] = (),
     siblings: Sequence[str] = (),
     context: Mapping[str, object] | None = None,
 ) -> Facts:
-    """Facts from what the keeper's checks saw (the newest first) and what the platform's adapter told."""
+    """Facts from what the keeper's checks saw (the newest first) and what the platform's adapter told.
+
+    variables: the values, of which only the scheme of the Redis URL is kept.
+    """
     looks = tuple(
         Look(
             url=url,
@@ -254,6 +260,7 @@ def facts_of_observation(
         log=log if has_log or lines else None,
         problems=tuple(problems),
         has_variables=has_variables,
+        redis_scheme=redis_scheme(variables),
         siblings=tuple(siblings),
         context=context or {},
         at=seen[0].at if seen else None,
@@ -270,6 +277,19 @@ def _dressed(line: PlatformLine) -> str:
     """A line as the reader takes it apart: time, instance, words."""
     instance = "".join(letter for letter in line.instance.lower() if letter.isalnum())[-8:]
     return f"{line.at:%Y-%m-%dT%H:%M:%S.%f}Z {f'[{instance}] ' if instance else ''}{line.text}"
+
+
+def redis_scheme(values: Iterable[str]) -> str:
+    """With or without TLS: the scheme of the first value that is a Redis URL."""
+    return next(
+        (
+            scheme
+            for value in values
+            for scheme in ("rediss", "redis")
+            if value.strip(" '\"").startswith(f"{scheme}://")
+        ),
+        "",
+    )
 
 
 def flat(details: Mapping[str, object], depth: int = 4) -> dict[str, object]:

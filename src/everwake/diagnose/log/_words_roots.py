@@ -66,6 +66,7 @@ _TLS = (
 ROOTS = (
     # the edge, pasted
     says(K.ROUTING, "x-render-routing"),
+    says(K.STARTING, "==> running '|starting process with command|preparing to run: "),
     says(K.BLOCKED, "just a moment|captcha|attention required"),
     # chatter that looks like trouble
     says(K.NOISE, "did not match key and value when parsing line"),
@@ -253,6 +254,7 @@ ROOTS = (
         "using ssl",
     ),
     # redis
+    says(K.REDIS, "store does not work", "connection|refused|disconnected|timed out|redis", without="sqlite"),
     says(K.REDIS, "clientclosederror|misconf redis"),
     says(K.KILLED, "killed  ", "line "),
     says(

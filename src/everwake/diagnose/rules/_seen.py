@@ -62,24 +62,14 @@ def ended_while(facts: Facts, connecting: K, next: str) -> Finding | None:
 
 def in_health(facts: Facts, words: tuple[str, ...], next: str, sure: float = 0.72) -> Finding | None:
     """The service's own health document names the part that is not well."""
-    look = facts.look
-    if (
-        look is None
-        or look.status is None
-        or (look.status >= 400 and look.status not in (500, 502, 503))
-        or not look.is_json
-    ):
-        return None
-    parts = [part for part in look.unwell() if any(word in f"{part.path} {part.value.lower()}" for word in words)]
-    if not parts:
-        return None
-    return Finding(
-        sure=sure,
-        because=(look.cite_status(), look.cite_body()),
-        next=next,
-        remedy="wait-for-dependency",
-        beats=frozenset({"health_check_failing", "app_error"}),
-    )
+    for look in facts.looks:
+        has_come = look.status is not None and (look.status < 400 or look.status in (500, 502, 503))
+        parts = look.unwell() if has_come and look.is_json else ()
+        if any(word in f"{part.path} {part.value.lower()}" for part in parts for word in words):
+            because = (look.cite_status(), look.cite_body())
+            over = frozenset({"health_check_failing", "app_error"})
+            return Finding(sure=sure, because=because, next=next, remedy="wait-for-dependency", beats=over)
+    return None
 
 
 def doctors(facts: Facts, sure: float) -> float:

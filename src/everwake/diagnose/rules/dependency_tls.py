@@ -9,6 +9,15 @@ from everwake.model import Evidence
 __all__ = ["RULE", "explain"]
 
 NEXT = "Ask with and without TLS which one the server speaks, then write that scheme (redis:// or rediss://, sslmode=require)."
+_CLOSED = (
+    "econnreset",
+    "connection reset",
+    "closed the connection",
+    "connection closed",
+    "closed by server",
+    "closed unexpectedly",
+    "disconnected",
+)
 _PROBLEMS = frozenset({"tls_required", "tls_not_supported", "missing_sslmode"})
 
 
@@ -53,6 +62,7 @@ def explain(facts: Facts) -> Finding | None:
         ),
     )
     return surest(
+        _hung_up(facts),
         by_signs(facts, (K.TLS,), 0.86, NEXT, "fix-variables"),
         doctor,
         hung_up,
@@ -61,8 +71,25 @@ def explain(facts: Facts) -> Finding | None:
 
 
 def _speaks_tls(facts: Facts) -> bool:
-    """A host that is known to want TLS is named somewhere in the log."""
-    return any("upstash" in sign.text.lower() for sign in facts.signs(K.REDIS, K.CONNECTING_REDIS))
+    """A host that is known to want TLS is named in the log, and nothing says that TLS is used."""
+    named = any("upstash" in sign.text.lower() for sign in facts.signs(K.REDIS, K.CONNECTING_REDIS))
+    return named and facts.redis_scheme != "rediss"
+
+
+def _hung_up(facts: Facts) -> Finding | None:
+    """Plain text, and a server that takes the connection and closes it: a refusal or a wrong password looks different."""
+    if facts.redis_scheme != "redis":
+        return None
+    cut = [sign.cite() for sign in facts.signs(K.REDIS) if any(word in sign.text.lower() for word in _CLOSED)]
+    for look in facts.looks:
+        if any("redis" in part.path and part.value.lower() in ("disconnected", "closed") for part in look.unwell()):
+            cut.append(look.cite_body("redis"))
+    if not cut:
+        return None
+    next = "Use rediss:// in that variable: the server closes what is not TLS."
+    return Finding(
+        sure=0.86, because=tuple(cut[:4]), next=next, remedy="fix-variables", beats=frozenset({"dependency_redis"})
+    )
 
 
 RULE = Rule(
@@ -88,6 +115,10 @@ RULE = Rule(
         }
     ),
     examples=(
+        {
+            "log": ["redis.exceptions.ConnectionError: Connection closed by server."],
+            "variables": {"REDIS_URL": "redis://h.example.com:6379"},
+        },
         {"log": ['error: no pg_hba.conf entry for host "203.0.113.9", user "app", database "app", no encryption']},
         {
             "log": [
@@ -98,5 +129,11 @@ RULE = Rule(
         {"log": ["[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1007)"]},
         {"log": ["x509: certificate signed by unknown authority"]},
     ),
-    counter_examples=({"log": ["Listening on https://0.0.0.0:8443 with TLS enabled"]},),
+    counter_examples=(
+        {
+            "log": ["redis.exceptions.ConnectionError: Error 111 connecting to h:6379. Connection refused."],
+            "variables": {"REDIS_URL": "redis://h:6379"},
+        },
+        {"log": ["Listening on https://0.0.0.0:8443 with TLS enabled"]},
+    ),
 )

@@ -24,7 +24,11 @@ def explain(facts: Facts) -> Finding | None:
         )
     elif host is not None and "billing" in (host.suspenders or ()) and host.plan == "free":
         spent = Finding(
-            sure=0.6, because=(host.cite("suspenders", "billing, on a free plan"),), next=NEXT, remedy="ask-person"
+            sure=0.8,
+            because=(host.cite("suspenders", "billing, on a free plan"),),
+            next=NEXT,
+            remedy="ask-person",
+            beats=frozenset({"suspended_by_platform"}),
         )
     return surest(
         spent,

@@ -3,7 +3,6 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import doctors
 from everwake.model import Evidence
 
 __all__ = ["RULE", "explain"]
@@ -27,7 +26,7 @@ def explain(facts: Facts) -> Finding | None:
     if problems:
         because = tuple(Evidence(source=f"variables.{one.key}", quote=one.found or one.fix) for one in problems[:3])
         doctor = Finding(
-            sure=doctors(facts, 0.82),
+            sure=0.82,
             because=because,
             next=f"{problems[0].key}: {problems[0].fix}"[:300],
             remedy="point-to-sibling",
