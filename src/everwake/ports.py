@@ -15,11 +15,15 @@ from everwake.model import (
     PlatformEvent,
     PlatformLine,
     PlatformService,
+    Proof,
+    RemedyRun,
+    RunState,
     State,
+    StepState,
     Transition,
 )
 
-__all__ = ["Clock", "Notice", "Platform", "Recorder", "Standing"]
+__all__ = ["Clock", "Notice", "Platform", "Recorder", "Standing", "Steps", "Switch"]
 
 
 class Clock(Protocol):
@@ -160,4 +164,74 @@ class Platform(Protocol):
 
     def set_variables(self, id: str, values: Mapping[str, str | None]) -> Awaitable[None]:
         """Write some (None removes one) and leave the others; read back and compared. Deploys nothing by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """The big red one. is_stopped: nothing is repaired by itself, and nothing that waits is begun.   by, at: who, and when."""
+
+    is_stopped: bool = False
+    by: str = ""
+    at: datetime | None = None
+
+
+class Steps(Protocol):
+    """Remedies and their steps, durably: what is answered is on the disk. Of one service at most one remedy is open.
+
+    A change is made only by who holds the lease, and says whether it was made: who is told False stops at once.
+
+    Raises, all of them: OutOfReach when it cannot be read or written now.
+    """
+
+    def propose(self, run: RemedyRun, notices: Iterable[Notice] = ()) -> Awaitable[bool]:
+        """A new remedy (`ASKED`, or `RUNNING` with its holder), and what is told of it, in one transaction.
+
+        False: one of that service is open, or the same is there already.
+        """
+
+    def begin(self, id: str, by: str, now: datetime) -> Awaitable[bool]:
+        """Somebody said yes to one that waits. False: it does not wait any more."""
+
+    def claim(self, id: str, holder: str, now: datetime, lease_s: float) -> Awaitable[RemedyRun | None]:
+        """Take one that runs and that nobody else holds, or renew its lease. None: it is not to be had."""
+
+    def intend(self, id: str, n: int, holder: str, now: datetime) -> Awaitable[bool]:
+        """Step `n` is about to be done. For one that is intended already nothing changes, and the answer is True."""
+
+    def mark(self, id: str, n: int, holder: str, state: StepState, said: str, now: datetime) -> Awaitable[bool]:
+        """What came of it."""
+
+    def advance(
+        self,
+        id: str,
+        holder: str,
+        state: RunState,
+        now: datetime,
+        outcome: str = "",
+        proof: Proof | None = None,
+        notices: Iterable[Notice] = (),
+    ) -> Awaitable[bool]:
+        """It goes on to another state, or ends. One that waits for a yes needs no lease for being dropped."""
+
+    def release(self, id: str, holder: str) -> Awaitable[None]:
+        """Let go of it, so that the next one need not wait for the end of the lease."""
+
+    def run(self, id: str) -> Awaitable[RemedyRun | None]:
+        """The one of that id."""
+
+    def open(self) -> Awaitable[Sequence[RemedyRun]]:
+        """All that have not ended, oldest first."""
+
+    def since(self, at: datetime, service: str | None = None) -> Awaitable[Sequence[RemedyRun]]:
+        """All that were asked for since then, oldest first."""
+
+    def told(self, notices: Iterable[Notice]) -> Awaitable[None]:
+        """Put notices that belong to no change into the outbox; one of a key that is there already is left out."""
+
+    def switch(self) -> Awaitable[Switch]:
+        """How the red switch stands."""
+
+    def set_switch(self, switch: Switch) -> Awaitable[bool]:
+        """Put it; whether that changed anything."""
         ...

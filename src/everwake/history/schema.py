@@ -61,4 +61,22 @@ _CAUSES = (
     "ALTER TABLE standings ADD COLUMN doubts TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES)
+# What is done about incidents: a remedy, its steps with what was intended and what came of it, and the red switch.
+_REMEDIES = (
+    """CREATE TABLE remedies (
+        id TEXT PRIMARY KEY, service TEXT NOT NULL, incident TEXT NOT NULL, playbook TEXT NOT NULL, about TEXT NOT NULL,
+        cause TEXT NOT NULL, why TEXT NOT NULL, costs TEXT NOT NULL, proved_by TEXT NOT NULL, by_whom TEXT NOT NULL,
+        state TEXT NOT NULL, target TEXT NOT NULL, before TEXT NOT NULL, back_to TEXT NOT NULL, deploys INTEGER NOT NULL,
+        asked_us INTEGER NOT NULL, began_us INTEGER, ended_us INTEGER, outcome TEXT NOT NULL, proof TEXT,
+        holder TEXT NOT NULL, held_until_us INTEGER)""",
+    # One service, one remedy at a time: the file itself says so.
+    "CREATE UNIQUE INDEX remedies_open ON remedies (service) WHERE ended_us IS NULL",
+    "CREATE INDEX remedies_by_time ON remedies (asked_us)",
+    """CREATE TABLE steps (
+        remedy TEXT NOT NULL REFERENCES remedies (id) ON DELETE CASCADE, n INTEGER NOT NULL, what TEXT NOT NULL,
+        says TEXT NOT NULL, args TEXT NOT NULL, state TEXT NOT NULL, at_us INTEGER, ended_us INTEGER, said TEXT NOT NULL,
+        PRIMARY KEY (remedy, n))""",
+    "CREATE TABLE switches (name TEXT PRIMARY KEY, is_stopped INTEGER NOT NULL, by_whom TEXT NOT NULL, at_us INTEGER)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES, _REMEDIES)

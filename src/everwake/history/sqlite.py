@@ -217,6 +217,14 @@ class History:
         """
         return await self._answer(self._submit(run, *args, **kwargs))
 
+    async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """`run(connection)` in a transaction of its own, behind all that was recorded so far; on the disk when this returns.
+
+        Raises:
+            OutOfReach: it cannot be written now, or not in time (then it may be written all the same, a moment later).
+        """
+        return await self._answer(self._writer.hand(run))
+
     def _submit(
         self, run: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> "Future[T]":

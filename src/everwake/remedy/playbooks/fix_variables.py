@@ -1,0 +1,49 @@
+"""Mend the variables that the diagnosis blames, and only those, then deploy."""
+
+from everwake.model import Cause
+from everwake.remedy.plan import Act, AskHuman, Case, Playbook, Unfit, blamed
+from everwake.remedy.steps import Do, step
+
+__all__ = ["PLAYBOOK", "fits", "mending"]
+
+SIBLING = "wrong_sibling_host"
+
+
+def fits(case: Case, cause: Cause) -> Act | AskHuman | Unfit:
+    """Where each of them has exactly one safe answer."""
+    return mending(case, cause, PLAYBOOK)
+
+
+def mending(case: Case, cause: Cause, playbook: Playbook, only: str | None = None) -> Act | AskHuman | Unfit:
+    """The plan. only: of this problem alone."""
+    keys = blamed(case, cause)
+    problems = [
+        one for one in case.diagnosis.variables if one.key in keys and one.is_error and only in (None, one.problem)
+    ]
+    if not problems:
+        return Unfit(why="no variable is to blame that the doctor finds something wrong with")
+    unsafe = [one for one in problems if one.value is None]
+    if unsafe:
+        first = unsafe[0]
+        said = f"{first.key}: {first.problem.replace('_', ' ')}, and only a person knows what it should be"
+        return AskHuman(cause=cause.cause, reason=said, next=f"{first.key}: {first.fix}"[:300])
+    named = tuple(dict.fromkeys(one.key for one in problems))
+    first = problems[0]
+    place = f", column {first.column}" if first.column else ""
+    return Act(
+        playbook=playbook.name, cause=cause.cause, about=" ".join(sorted(named)), deploys=1, costs=playbook.costs,
+        why=f"{first.key}{place}: {first.problem.replace('_', ' ')}; {first.fix}"[:300], proved_by=playbook.proved_by,
+        steps=(
+            step(Do.WRITE_VARIABLES, f"mend {', '.join(named)}", keys=" ".join(named)),
+            step(Do.DEPLOY, "deploy"),
+            step(Do.FOLLOW, "watch the deploy"),
+        ),
+    )  # fmt: skip
+
+
+PLAYBOOK = Playbook(
+    name="fix-variables", rank=30, fits=fits,
+    about="Write what the doctor says into the variables that are to blame, and into no other; then deploy.",
+    costs="one deploy", proved_by="it starts with the mended variables and goes on to answer",
+    cures=frozenset({"bad_env_var", "missing_env_var", "dependency_redis", "dependency_database", "dependency_tls", "cors_only"}),
+)  # fmt: skip

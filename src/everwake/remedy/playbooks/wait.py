@@ -1,0 +1,33 @@
+"""Wait: what is under way ends by itself."""
+
+from everwake.model import Cause
+from everwake.remedy.plan import AskHuman, Case, Playbook, Unfit, Wait
+
+__all__ = ["PLAYBOOK", "fits"]
+
+# A start takes 19-90 s (measured on Render, 2026-07), a deploy minutes; what is not over by then is not under way.
+PACES = {
+    "waking": 15, "asleep": 9, "wake_throttled": 15, "deploy_in_progress": 90, "deploy_superseded": 15, "benign_shutdown": 15,
+    "healthy": 15, "platform_incident": 90, "instance_unreachable": 15, "health_check_failing": 9,
+}  # fmt: skip
+
+
+def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
+    """For as long as what is waited for usually takes."""
+    newest = case.newest
+    if newest is not None and newest.is_running:
+        return Wait(why=f"the deploy {newest.id} is under way", for_s=case.pace_s / 4)
+    most_s = PACES.get(cause.cause, 15) * case.pace_s
+    if case.age_s >= most_s:
+        return Unfit(why=f"waited for {most_s:.0f} s, and it is not over")
+    return Wait(why=cause.next or "it is over in a moment", for_s=min(case.pace_s, most_s - case.age_s + 0.1))
+
+
+PLAYBOOK = Playbook(
+    name="wait", rank=10, fits=fits, about="Leave it alone while it starts, rolls over or is moved.", costs="nothing",
+    proved_by="it comes up by itself",
+    cures=frozenset({
+        "waking", "wake_throttled", "deploy_in_progress", "deploy_superseded", "benign_shutdown", "healthy", "platform_incident",
+        "instance_unreachable",
+    }),
+)  # fmt: skip
