@@ -1,6 +1,7 @@
 """What the engine makes of several findings: the first error of a cascade, what only follows, and the refusal to guess."""
 # ruff: noqa: E501 - lines of logs and answers are as long as they are
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -255,9 +256,10 @@ def test_hours_that_are_used_up_need_more_than_the_edges_word() -> None:
             "hours_left": 338,
         },
     )
+    assert names(left)[0] == "suspended_by_platform"
     assert (
-        "338 free hours are left" in {one.why for one in left.ruled_out} | {""}
-        or names(left)[0] == "suspended_by_platform"
+        names(diagnose(facts_of_observation([seen(503, "suspend")], service=replace(WEB, suspenders=("billing",)))))[0]
+        == "suspended_free_quota"
     )
 
 
@@ -288,3 +290,60 @@ def test_errors_of_two_instances_do_not_lead_to_each_other() -> None:
     )
     found = diagnose(facts_of_observation([], service=WEB, lines=lines))
     assert {"out_of_memory", "crashed_at_start"} & set(names(found)[:1])
+
+
+def test_lines_and_events_before_the_newest_deploy_are_about_other_code() -> None:
+    old = said("ModuleNotFoundError: No module named 'x'", "==> Exited with status 1", at=NOW - timedelta(minutes=9))
+    new = said("==> Running 'npm start'", "KeyError: 'JWT_SECRET'", "==> Exited with status 1", at=NOW)
+    crash = PlatformEvent(
+        id="e",
+        type="server_failed",
+        at=NOW - timedelta(minutes=9),
+        details={"reason": {"oomKilled": {"memoryLimit": "512Mi"}}},
+    )
+    deploys = [
+        DeployRecord(id="dep-3", service_id="s", status="canceled", created_at=NOW + timedelta(minutes=1)),
+        DeployRecord(id="dep-2", service_id="s", status="update_failed", created_at=NOW - timedelta(seconds=5)),
+    ]
+    found = diagnose(facts_of_observation([], service=WEB, deploys=deploys, events=[crash], lines=old + new))
+    assert names(found)[0] == "missing_env_var"
+    assert "out_of_memory" not in names(found)
+
+
+def test_a_free_service_that_is_live_and_has_no_instance_sleeps_and_a_paid_one_was_scaled_down() -> None:
+    live = [DeployRecord(id="dep-1", service_id="s", status="live")]
+    assert names(diagnose(facts_of_observation([], service=replace(WEB, instances=()), deploys=live)))[0] == "asleep"
+    paid = replace(WEB, plan="starter", instances=())
+    assert names(diagnose(facts_of_observation([], service=paid, deploys=live)))[0] == "scaled_to_zero"
+
+
+def test_a_redis_that_hangs_up_wants_tls_only_where_the_variable_has_none() -> None:
+    log = ["redis.exceptions.ConnectionError: Connection closed by server."]
+    assert names(of(log=log, variables={"REDIS_URL": "redis://h.example.com:6379"}))[0] == "dependency_tls"
+    assert names(of(log=log, variables={"REDIS_URL": "rediss://h.example.com:6379"}))[0] == "dependency_redis"
+    assert names(of(log=log))[0] == "dependency_redis"
+
+
+def test_beside_a_fault_nothing_benign_is_named() -> None:
+    found = of(
+        platform_state={"deploys": [{"id": "3", "status": "live"}, {"id": "2", "status": "canceled"}]},
+        http={
+            "url": "https://a.onrender.com/x",
+            "status": 500,
+            "headers": {"x-render-origin-server": "Render"},
+            "body": "boom",
+        },
+    )
+    assert names(found) == ["app_error"]
+
+
+def test_whoever_was_beaten_by_one_who_was_beaten_too_follows_from_the_last() -> None:
+    found = of(
+        log=[
+            "==> No open ports detected, continuing to scan...",
+            "KeyError: 'JWT_SECRET'",
+            "==> Exited with status 1",
+            "==> Exited with status 1",
+        ]
+    )
+    assert {one.why for one in found.ruled_out if "follows" in one.why} == {"it only follows from missing_env_var"}

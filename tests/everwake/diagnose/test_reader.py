@@ -60,6 +60,24 @@ def test_variables_of_a_settings_error_are_named_one_by_one() -> None:
     ]
 
 
+def test_mistakes_listed_below_a_head_are_named_one_by_one() -> None:
+    found = read(
+        ["2026-01-01T10:00:00Z [abcd1234] 2 mistakes in the variables:", "2026-01-01T10:00:00Z [abcd1234]   BACKEND_CORS_ORIGINS, column 43: text left after the JSON list",
+         "2026-01-01T10:00:00Z [abcd1234]     found: -rsss", "2026-01-01T10:00:00Z [abcd1234]     fix:   remove it", "2026-01-01T10:00:00Z [abcd1234]   REDIS_URL: is missing",
+         "2026-01-01T10:00:01Z ==> Exited with status 2"],
+        quote,
+    )  # fmt: skip
+    assert [(sign.kind, sign.key) for sign in found.signs] == [
+        (K.BAD_VARIABLE, "BACKEND_CORS_ORIGINS"),
+        (K.MISSING_VARIABLE, "REDIS_URL"),
+        (K.EXIT, ""),
+    ]
+    assert (
+        kinds("Missing required environment variables:", "  - DATABASE_URL", "  - JWT_SECRET")
+        == [K.MISSING_VARIABLE] * 2
+    )
+
+
 def test_a_validation_error_of_a_request_is_not_one_of_the_settings() -> None:
     assert K.BAD_VARIABLE not in kinds("pydantic ValidationError: 1 validation error for Request")
 

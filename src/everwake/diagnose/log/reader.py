@@ -196,7 +196,7 @@ class Reader:
         text = peel(line).text
         item = _ITEM.match(text)
         if item is not None and item[1] not in _WORDS and len(self._told) < TOLD_MOST:
-            is_missing = any(
+            is_missing = head.kind is SignKind.MISSING_VARIABLE or any(
                 word in text.lower() for word in ("missing", "not set", "required", "empty", "undefined", "not given")
             )
             kind = SignKind.MISSING_VARIABLE if is_missing else SignKind.BAD_VARIABLE

@@ -22,7 +22,7 @@ def explain(facts: Facts) -> Finding | None:
             remedy="ask-person",
             beats=frozenset({"suspended_by_platform"}),
         )
-    elif host is not None and "billing" in (host.suspenders or ()) and host.plan == "free":
+    elif host is not None and host.hours_left is None and "billing" in (host.suspenders or ()) and host.plan == "free":
         spent = Finding(
             sure=0.8,
             because=(host.cite("suspenders", "billing, on a free plan"),),
