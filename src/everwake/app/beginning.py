@@ -3,16 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
+from everwake.app.budgeting import access_in, hours_of, inside_of
 from everwake.app.fleet_file import Kept, kept, text_of
 from everwake.app.platform import reach
-from everwake.budget.forecast import Forecast, forecast
-from everwake.budget.ledger import Source, Usage, month_of, of_counts
-from everwake.budget.plan import Way, ways_out
-from everwake.fleet.windows import ALWAYS
-from everwake.clock import SystemClock
+from everwake.budget.hours import Hours
 from everwake.doctor.context import Context
 from everwake.doctor.examination import Finding as Found
 from everwake.doctor.fleet_wide import study_fleet
@@ -20,7 +16,7 @@ from everwake.errors import Finding, Misused
 from everwake.model import PlatformService
 from everwake.platforms import Connection
 
-__all__ = ["Asked", "Begun", "Hours", "begin", "hours_of"]
+__all__ = ["Asked", "Begun", "begin"]
 
 AT_ONCE = 8
 
@@ -33,15 +29,6 @@ class Asked:
     data: Path
     environ: Mapping[str, str] = field(repr=False)
     overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hours:
-    """The free hours of a workspace. usages: of each free service.   ways: when they do not last."""
-
-    usages: tuple[Usage, ...]
-    forecast: Forecast
-    ways: tuple[Way, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +70,7 @@ async def begin(asked: Asked) -> Begun:
             raise Finding(
                 f"the key sees {count} service{'' if count == 1 else 's'}, and none that is reached from outside"
             )
-        hours = await hours_of(platform, services)
+        hours = await hours_of(platform, services, inside=await inside_of(access_in(asked.data)))
     key = {"api_key": {"env": "RENDER_API_KEY"}} if platform.name == "render" else {}
     text = text_of(
         asked.out.resolve().parent.name or "fleet", found, platform=platform.name, access=key,
@@ -124,40 +111,3 @@ async def _variables(platform: Connection, services: tuple[PlatformService, ...]
 
     found = await asyncio.gather(*map(one, services))
     return {service.name: values for service, values in zip(services, found, strict=True)}
-
-
-async def hours_of(
-    platform: Connection, services: tuple[PlatformService, ...], awake: Mapping[str, str] | None = None
-) -> Hours | None:
-    """Hours used this month by the free web services, as their platform counts them, and how long they last.
-
-    awake: by service name, when each is meant to be awake; always where it says nothing.
-    """
-    free = [one for one in services if one.plan == "free" and one.type == "web_service"]
-    if not free:
-        return None
-    now = SystemClock().now()
-    since, _ = month_of(now)
-    at_once = asyncio.Semaphore(AT_ONCE)
-
-    async def one(service: PlatformService) -> Usage:
-        async with at_once:
-            return await _usage(platform, service, since, now)
-
-    usages = tuple(await asyncio.gather(*map(one, free)))
-    wanted = {service.name: (awake or {}).get(service.name, ALWAYS) for service in free if not service.is_suspended}
-    fore = forecast(usages, wanted, now)
-    return Hours(usages=usages, forecast=fore, ways=ways_out(usages, wanted, now))
-
-
-async def _usage(platform: Connection, service: PlatformService, since: datetime, now: datetime) -> Usage:
-    begin_ = max(since, service.created_at) if service.created_at else since
-    try:
-        counts = await platform.instance_counts(service.id, begin_, now) if "instance_counts" in platform.verbs else ()
-    except Finding:
-        counts = ()
-    if counts:
-        return of_counts(service.name, counts, begin_, now)
-    # Nobody counted: it may have run since the month began, or since it was made.
-    most_h = max(0.0, (now - begin_).total_seconds()) / 3600
-    return Usage(service=service.name, used_h=most_h, low_h=0.0, high_h=most_h, source=Source.ASSUMED)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from everwake.fleet import windows
 from everwake.budget.ledger import ALLOWANCE_H, Usage, month_of
+from everwake.fleet import windows
 
 __all__ = ["Forecast", "forecast"]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from everwake.fleet import windows
 from everwake.budget.forecast import forecast
 from everwake.budget.ledger import ALLOWANCE_H, Usage, month_of
+from everwake.fleet import windows
 
 __all__ = ["Way", "ways_out"]
 

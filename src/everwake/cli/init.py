@@ -8,9 +8,9 @@ import typer
 from everwake.cli._options import Data, Json
 
 if TYPE_CHECKING:
-    from everwake.app.beginning import Begun, Hours
+    from everwake.app.beginning import Begun
 
-__all__ = ["command", "hours_document", "hours_lines"]
+__all__ = ["command"]
 
 
 def command(
@@ -47,6 +47,7 @@ def command(
 
 
 def _tell(begun: "Begun", out: Path) -> None:
+    from everwake.budget.telling import lines as hours_lines
     from everwake.cli._answer import say
     from everwake.cli._terminal import DIM, GREEN, RED, YELLOW
     from everwake.doctor.telling import lines
@@ -78,53 +79,8 @@ def _tell(begun: "Begun", out: Path) -> None:
     say(f"\nNext: {'everwake doctor --service NAME --fix, then ' if errors else ''}everwake watch --fleet {out}")
 
 
-def hours_lines(hours: "Hours") -> "list[tuple[str, bool]]":
-    """What is used, until when it lasts, and the ways out; (line, whether it is a warning)."""
-    fore = hours.forecast
-    rows = [f"{one.service}: {one.used_h:.1f} h ({_source(one.source.value)})" for one in hours.usages]
-    total = f"{fore.used_h:.0f} of {fore.allowance_h:.0f} h used this month (UTC): {'; '.join(rows)}"
-    found = [(total, False)]
-    if fore.ends_at is None:
-        found.append((f"they last the month, with {fore.spare_h:.0f} h to spare", False))
-        return found
-    ends = f"awake around the clock they end on {fore.ends_at:%A %d %B, %H:%M} UTC"
-    if fore.earliest is not None and fore.latest is not None and fore.earliest.date() != fore.latest.date():
-        ends += f" (between the {fore.earliest:%d} and the {fore.latest:%d})"
-    found.append((f"{ends}; then all free services are suspended until the month ends", True))
-    found += [(f"· {way.says}", False) for way in hours.ways]
-    return found
-
-
-def _source(name: str) -> str:
-    return {"platform": "counted by the platform", "seen": "from our looks", "assumed": "not counted, assumed"}[name]
-
-
-def hours_document(hours: "Hours") -> dict[str, object]:
-    """The same as JSON values."""
-    fore = hours.forecast
-
-    def when(at: object) -> str | None:
-        return at.isoformat().replace("+00:00", "Z") if at is not None else None  # type: ignore[attr-defined]
-
-    return {
-        "allowance_h": fore.allowance_h, "used_h": round(fore.used_h, 2), "planned_h": round(sum(fore.planned_h.values()), 2),
-        "spare_h": round(fore.spare_h, 2), "ends_at": when(fore.ends_at), "earliest": when(fore.earliest),
-        "latest": when(fore.latest),
-        "services": [
-            {
-                "name": one.service, "used_h": round(one.used_h, 2), "low_h": round(one.low_h, 2),
-                "high_h": round(one.high_h, 2), "source": one.source.value,
-            }
-            for one in hours.usages
-        ],
-        "ways": [
-            {"says": way.says, "awake": dict(way.awake), "costs": way.costs, "spare_h": round(way.spare_h, 2)}
-            for way in hours.ways
-        ],
-    }  # fmt: skip
-
-
 def _document(begun: "Begun", out: Path) -> dict[str, object]:
+    from everwake.budget.telling import document as hours_document
     from everwake.doctor.telling import as_data
 
     return {

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from everwake.fleet.schema import Fleet
@@ -108,11 +107,13 @@ class Hours:
 async def _within(work: Awaitable[object], seconds: float, clock: Clock) -> None:
     """Wait for `work`, but not for ever."""
     task = asyncio.ensure_future(work)
-    cancel = clock.call_at(clock.monotonic() + seconds, task.cancel)
+
+    def give_up() -> None:
+        task.cancel()
+
+    end = clock.call_at(clock.monotonic() + seconds, give_up)
     try:
         await asyncio.wait({task})
     finally:
-        cancel()
+        end()
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)

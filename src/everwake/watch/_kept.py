@@ -19,7 +19,8 @@ HEART = "heartbeat"
 class Kept:
     """One service. looking: checks under way, and what ends them.   again: those of them that are wanted once more.
 
-    patience_s: of the next look.   rises: its rest has ended and it has not answered yet.   line: the task that holds its heartbeat.   waiters: who waits for its next look.
+    patience_s: of the next look.   rises: its rest has ended and it has not answered yet.   line: the task that holds its
+    heartbeat.   waiters: who waits for its next look.
     """
 
     service: Service

@@ -16,7 +16,7 @@ __all__ = ["Rota", "Turn", "chain"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """How it is with one service now. rests: it is to be sent nothing.   until: when its window changes that; None: no window does."""
+    """How it is with one service now. rests: it is to be sent nothing.   until: when its window changes that, if one does."""
 
     rests: bool
     until: datetime | None = None
