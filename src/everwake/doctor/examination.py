@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from everwake.doctor import problems
@@ -29,6 +30,7 @@ from everwake.variable_problem import VariableProblem
 __all__ = ["Finding", "Study", "apply", "examine", "kind_of", "study"]
 
 _ROUNDS = 6
+_MOST_HITS = 20  # of one rule at one variable: a list of a thousand wrong entries is told by its first
 _MOST_VARIABLES = 20_000
 
 
@@ -163,7 +165,7 @@ class _Examination:
             narrowed = False
             for rule in text_rules:
                 assert rule.look is not None
-                for hit in list(rule.look(variable, self.case)):
+                for hit in list(islice(rule.look(variable, self.case), _MOST_HITS)):
                     place = (hit.problem, None if hit.at is None else variable.start + hit.at)
                     if place in seen:
                         continue
@@ -189,7 +191,7 @@ class _Examination:
     def look(self, variable: Variable, value_rules: list[Rule]) -> None:
         for rule in value_rules:
             assert rule.look is not None
-            for hit in list(rule.look(variable, self.case)):
+            for hit in list(islice(rule.look(variable, self.case), _MOST_HITS)):
                 self.found.append((variable.key, variable, hit))
                 if hit.stops:
                     return

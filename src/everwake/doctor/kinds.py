@@ -5,6 +5,7 @@ A guess only ever decides which rules look; each rule needs its own evidence in 
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 __all__ = ["HTTP_WORDS", "SECRETS", "URLS", "Kind", "kind_of_name", "kind_of_type", "kind_of_value", "words_of"]
 
@@ -91,6 +92,7 @@ _EXACT = {
 }  # fmt: skip
 
 
+@lru_cache(4_096)
 def words_of(name: str) -> tuple[str, ...]:
     """`NEXT_PUBLIC_apiUrl` -> NEXT, PUBLIC, API, URL."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name[:200]) if not name.isupper() else name[:200]

@@ -60,7 +60,7 @@ def shown_key(key: str) -> str:
 
 def found_text(value: str, kind: Kind, at: int, end: int, secrets: Collection[str]) -> str:
     """The offending text itself, or `***`."""
-    if kind in SECRETS or (kind is Kind.TEXT and end - at > _SHORT):
+    if kind in SECRETS or (kind is Kind.TEXT and end - at > _SHORT) or len(value) > _LONGEST:
         return MASK
     if not value[at:end].strip():
         return "a blank" if value[at:end] else ""

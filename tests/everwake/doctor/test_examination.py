@@ -1,5 +1,7 @@
 """What the doctor says of whole sets: the mission's own block, the incident, healthy sets, and texts nobody wrote."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +160,18 @@ def test_no_text_is_too_odd_to_examine(text: str, context: dict[str, object]) ->
 )
 def test_a_context_of_no_use_is_passed_over(context: dict[str, object]) -> None:
     assert examine({"PORT": "8000"}, context) == ()
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "a ", "localhost ", '"', "\\", "a:b@", "://", " #", "“", "\u200b", "-----BEGIN A-----\n", "?a=b&"]
+)
+def test_hostile_values_take_time_in_proportion(piece: str) -> None:
+    """Quadratic, the longer of the two would take 16 times as long as the shorter, and minutes at a megabyte."""
+    for key in ("CORS_ORIGINS", "REDIS_URL", "OPENAI_API_KEY", "TLS_PRIVATE_KEY", "X"):
+        took = []
+        for size in (10_000, 40_000):
+            value = f"redis://a{piece * (size // len(piece))}b"
+            began = time.process_time()
+            examine({key: value}, {"environment": "production"})
+            took.append(time.process_time() - began)
+        assert took[1] < 0.3 + 9 * took[0]

@@ -24,7 +24,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
 
 def _comment(variable: Variable) -> Iterator[Hit]:
     value = variable.value
-    found = re.search(r"(?:^|\s)\s*#(?=\s|[A-Za-z])", value)
+    found = re.search(r"(?:^|(?<=\s))#(?=\s|[A-Za-z])", value)
     if found is None or (variable.entry is not None and variable.entry.quote):
         return
     before = value[: found.start()].rstrip()
@@ -33,10 +33,10 @@ def _comment(variable: Variable) -> Iterator[Hit]:
     if (
         not from_file
         and variable.kind not in _ONE_WORD
-        and (not re.fullmatch(r"[a-z0-9_./:-]+", before.strip()) or not re.match(r"\s*#\s", value[found.start() :]))
+        and (not re.fullmatch(r"[a-z0-9_./:-]+", before.strip()) or not re.match(r"#\s", value[found.start() :]))
     ):
         return
-    if variable.kind in (Kind.PASSWORD, Kind.SECRET) and not re.match(r"\s+#\s", value[found.start() :]):
+    if variable.kind in (Kind.PASSWORD, Kind.SECRET) and not re.match(r"#\s", value[found.start() :]):
         return
     lead = len(before) - len(before.lstrip())
     yield Hit(
@@ -63,11 +63,22 @@ def _command(variable: Variable) -> Iterator[Hit]:
     )  # fmt: skip
 
 
+def _behind_name(value: str, key: str) -> int:
+    """Where the value begins behind `NAME =`, or 0. By hand: a pattern for each name would be compiled for each name."""
+    at = len("export ") if value.startswith("export ") else 0
+    if not value.startswith(key, at):
+        return 0
+    rest = value[at + len(key) :]
+    behind = rest.lstrip(" \t")
+    if not behind.startswith("=") or not behind[1:].strip():
+        return 0
+    return len(value) - len(behind[1:].lstrip())
+
+
 def _name(variable: Variable) -> Iterator[Hit]:
     """`NAME=value` pasted into the field of the value."""
-    found = re.match(r"(?:export\s+)?" + re.escape(variable.key) + r"\s*=\s*(?=\S)", variable.value)
-    if found is not None:
-        end = found.end()
+    end = _behind_name(variable.value, variable.key)
+    if end:
         yield Hit(
             problem="bad_type", fix=f"remove {variable.key}= from the value: the name belongs in its own field", at=0, end=end,
             edits=((0, end, ""),), keep=(end, len(variable.value)), found=f"{variable.key}=", is_error=True,

@@ -124,10 +124,10 @@ def _words(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
         return
     end = _line_stop(document.text, entry.value_at)
     raw = document.text[entry.value_at : end]
-    raw = re.split(r"\s+#", raw, maxsplit=1)[0].rstrip()
+    raw = re.split(r"(?<=\s)#", raw, maxsplit=1)[0].rstrip()
     is_shell = "shell" in document.dialect.title
     outside = re.sub(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'", lambda found: "_" * len(found[0]), raw) if is_shell else raw
-    odd = re.search(r"\S(\s+)\S", outside)
+    odd = re.search(r"(?<=\S)(\s++)(?=\S)", outside)
     if odd is None and is_shell:  # a sign of the shell, or quotes that it takes out of JSON
         odd = re.search(r"([&;|<>()])", outside) or re.match(r"[\[{][^\"]*(\")", raw)
     if odd is None or (is_shell and re.match(r"\s", document.text[entry.value_at : entry.value_at + 1])):

@@ -18,6 +18,7 @@ BOM = "\ufeff"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 _NAME = re.compile(r"[^=\#\s]+")
 _EXPORTED = re.compile(r"export[^\S\r\n]+[^=\#\s]+")
+_COMMENT = re.compile(r"(?<=\s)#")
 _JS_NAME = re.compile(r"[\w.-]+(?=\s*[=:])", re.ASCII)
 _BLANKS = re.compile(r"[^\S\r\n]*")
 _CLOSING = {sign: re.compile(rf"(?:[^\\{sign}]|\\.)*+{sign}", re.DOTALL) for sign in "\"'`"}
@@ -209,9 +210,9 @@ class _Scanner:
             return "", at, at, "", text[at:line_stop], end
         stop, comment = line_stop, ""
         if dialect.comment == "blank":
-            found = re.compile(r"\s+#").search(text, at, line_stop)
+            found = _COMMENT.search(text, min(at + 1, line_stop), line_stop)
             if found is not None:
-                stop, comment = found.start(), text[found.end() - 1 : line_stop]
+                stop, comment = found.start(), text[found.start() : line_stop]
         elif dialect.comment == "any":
             sign = text.find("#", at, line_stop)
             if sign >= 0:
