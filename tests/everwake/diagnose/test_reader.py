@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everwake.diagnose._masking import quote
+from everwake.diagnose.log._pattern import Table
 from everwake.diagnose.log._prefix import peel
 from everwake.diagnose.log._table import TABLE
 from everwake.diagnose.log.reader import LINE_CHARS, QUOTE_CHARS, read
@@ -212,3 +213,34 @@ def test_a_line_without_end_is_cut() -> None:
     found = read(["x" * (LINE_CHARS * 50) + " out of memory"], quote)
     assert found.is_cut
     assert [sign.kind for sign in found.signs] == [K.MEMORY]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "error 111",
+                "code=h10",
+                "port 5432",
+                "refused",
+                "db",
+                "p1001",
+                "status 137",
+                "user 42",
+                "redis",
+                '" 500',
+                "killed",
+                "x9y",
+            ]
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=150)
+def test_what_is_remembered_of_a_shape_hides_no_line_that_differs_in_its_digits(words: list[str]) -> None:
+    """A line is told the same whether lines of its shape came before or not."""
+    line = " ".join(words)
+    for digit in "0123456789":
+        TABLE.kind_of("".join(digit if letter.isdigit() else letter for letter in line))
+    assert TABLE.kind_of(line) is Table(TABLE.patterns).kind_of(line)

@@ -9,6 +9,10 @@ from everwake.diagnose.log.signs import SignKind
 __all__ = ["Pattern", "Table", "says"]
 
 GRAM = 4
+# Most lines of a log are of a few shapes that differ in their digits; shapes that say nothing are remembered, so many at most.
+SHAPES_MOST = 4_096
+SHAPE_CHARS = 300
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Table:
         by_gram: dict[str, dict[tuple[int, str], Pattern]] = {}
         for rank, pattern in enumerate(self.patterns):
             for word in pattern.groups[0]:
-                rarest = min(_grams(word), key=lambda gram: (held[gram], gram))
+                rarest = min(_grams(word), key=lambda gram: (_has_digit(gram), held[gram], gram))
                 by_gram.setdefault(rarest, {})[rank, word] = pattern
         self._by_gram = {
             gram: tuple(
@@ -63,9 +67,24 @@ class Table:
             for gram, found in by_gram.items()
         }
         self._keys = frozenset(self._by_gram)
+        self._lettered = frozenset(gram for gram in self._by_gram if not _has_digit(gram))
+        self._numbered = tuple(self._keys - self._lettered)
+        self._bare = {
+            gram: tuple({word.translate(_NO_DIGITS) for _, word, _ in self._by_gram[gram]}) for gram in self._lettered
+        }
+        self._clean: set[str] = set()
 
     def kind_of(self, low: str) -> SignKind | None:
         """What a lower-case line says, or None."""
+        shape = low.translate(_NO_DIGITS) if len(low) <= SHAPE_CHARS else ""
+        if shape in self._clean:
+            # Letters that stand together in the line do so in its shape, so only pieces with digits are left to look for.
+            if not _any_of(self._numbered, low):
+                return None
+        elif shape and not self._may_say(shape):
+            if len(self._clean) >= SHAPES_MOST:
+                self._clean.clear()
+            self._clean.add(shape)
         best, found = len(self.patterns), None
         for gram in self._keys.intersection([low[n : n + GRAM] for n in range(len(low) - GRAM + 1)]):
             for rank, word, pattern in self._by_gram[gram]:
@@ -76,8 +95,17 @@ class Table:
                     break
         return found
 
+    def _may_say(self, shape: str) -> bool:
+        """Whether any line of this shape can hold one of the words that are found by letters."""
+        grams = self._lettered.intersection([shape[n : n + GRAM] for n in range(len(shape) - GRAM + 1)])
+        return any(_any_of(self._bare[gram], shape) for gram in grams)
+
     def __iter__(self) -> Iterator[Pattern]:
         return iter(self.patterns)
+
+
+def _has_digit(gram: str) -> bool:
+    return any(letter.isdigit() for letter in gram)
 
 
 def _grams(word: str) -> set[str]:
