@@ -1,0 +1,1 @@
+"""Is a service alive? The seven criteria, judged from what was seen."""
