@@ -21,7 +21,7 @@ LISTED = 0.25
 # a port scan sees is surely true, and only tells what follows.
 BEATS_FROM = 0.4
 BEATS_WITHIN = 0.2
-BEATS_ACROSS = 0.4
+BEATS_ACROSS = 0.35
 CAUSES_MOST = 6
 RULED_OUT_MOST = 8
 FOLLOWS = "it only follows from {winner}"

@@ -55,7 +55,10 @@ def _platform(facts: Facts) -> Finding | None:
             return Finding(sure=0.45, because=(event.cite(),), next=NEXT, remedy="ask-person")
     if host.newest is not None and host.newest.status in ("update_failed", "pre_deploy_failed"):
         return Finding(
-            sure=0.6, because=(host.cite_deploy(host.newest),), next="Read the log of that deploy.", remedy="ask-person"
+            sure=0.5 if facts.log else 0.6,
+            because=(host.cite_deploy(host.newest),),
+            next="Read the log of that deploy.",
+            remedy="ask-person",
         )
     if host.stage in ("RUNTIME_ERROR", "CRASHED", "NO_APP_FILE", "CONFIG_ERROR", "ERROR"):
         return Finding(
