@@ -134,6 +134,19 @@ class Diagnoser:
         """How many incidents are being asked about at this moment."""
         return len(self._under_way)
 
+    async def ask(self, service: str) -> Diagnosis | None:
+        """Why it is not well, asked now, whatever was asked before. None: it is not of the fleet, or nobody answered in time."""
+        case = self._cases.get(service)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                diagnosis = await self._diagnosis(service)
+        except TimeoutError:
+            log.warning("diagnosis.late", extra={"service": service})
+            return None
+        if diagnosis is not None:
+            self._heard(case, diagnosis)
+        return diagnosis
+
     async def run(self) -> None:
         """For ever. Cancelling it is fine."""
         async with asyncio.TaskGroup() as tasks:
@@ -180,8 +193,13 @@ class Diagnoser:
         finally:
             self._under_way.pop(case.service, None)
             self._wake.set()
-        current = self._cases.get(case.service)
-        if current is None or current.incident != case.incident or diagnosis is None:
+        if diagnosis is not None:
+            self._heard(case, diagnosis)
+
+    def _heard(self, case: _Case | None, diagnosis: Diagnosis) -> None:
+        """Tell what is new of an incident that is still open."""
+        current = self._cases.get(case.service) if case is not None else None
+        if case is None or current is None or current.incident != case.incident:
             return
         if not _same(self._known.get(case.service), diagnosis):
             self._known[case.service] = diagnosis

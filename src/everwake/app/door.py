@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from everwake.app.recording import Recording
-from everwake.model import Incident, LogLine, Observation
+from everwake.app.repairing import Planned, Repairer, Standing
+from everwake.model import Incident, LogLine, Observation, RemedyRun
+from everwake.ports import Switch
 from everwake.watch.keeper import Keeper
 from everwake.watch.view import ServiceView
 from everwake.web.door import Listener, Numbers, Page, Resolution, Rollup, Uptime
@@ -87,8 +89,11 @@ class Listeners:
 class Door:
     """One keeper, its past, and who listens. own_trouble: what is wrong beside what the keeper knows, in words."""
 
-    def __init__(self, keeper: Keeper, past: Past, recording: Recording, listeners: Listeners) -> None:
+    def __init__(
+        self, keeper: Keeper, past: Past, recording: Recording, listeners: Listeners, repairer: Repairer
+    ) -> None:
         self._keeper, self._past, self._recording, self._listeners = keeper, past, recording, listeners
+        self._repairer = repairer
         self.own_trouble: dict[str, str] = {}
 
     # --- now ----------------------------------------------------------------------------------------------------------
@@ -156,6 +161,31 @@ class Door:
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what is seen. Raises KeyError."""
         return await self._keeper.look(name)
+
+    # --- repairs ------------------------------------------------------------------------------------------------------
+
+    @property
+    def switch(self) -> Switch:
+        """Whether all repairs are stopped."""
+        return self._repairer.switch
+
+    async def set_switch(self, is_stopped: bool, by: str) -> bool:
+        """Stop all repairs, or allow them again; False when that changed nothing."""
+        changed = await self._repairer.set_switch(is_stopped, by)
+        self._listeners.changed("")
+        return changed
+
+    def repair(self, name: str) -> Standing:
+        """How repairs stand for one service. Raises KeyError."""
+        return self._repairer.standing(name)
+
+    async def plan(self, name: str) -> Planned:
+        """What would be done about it if somebody said yes. Raises KeyError."""
+        return await self._repairer.plan(name)
+
+    async def begin(self, name: str, by: str) -> RemedyRun:
+        """Somebody said yes. Raises KeyError, Finding."""
+        return await self._repairer.begin(name, by)
 
     # --- the past -----------------------------------------------------------------------------------------------------
 

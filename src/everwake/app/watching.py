@@ -19,6 +19,7 @@ from everwake.app.eyes import CheckEyes
 from everwake.app.own_line import OwnLineProbe
 from everwake.app.past import Past
 from everwake.app.recording import Recording
+from everwake.app.repairing import Repairer
 from everwake.app.telling import channels_of
 from everwake.checks import Checks, specs
 from everwake.clock import SystemClock
@@ -27,9 +28,10 @@ from everwake.fleet import schema
 from everwake.fleet.load import BadFleet, load
 from everwake.fleet.reload import Reloader
 from everwake.fleet.schema import Fleet
-from everwake.model import Incident, Level, LogLine
+from everwake.history.steps import StepStore
+from everwake.model import Diagnosis, Incident, Level, LogLine
 from everwake.notify.channel import Channel, NotSent, in_thread
-from everwake.notify.deliver import Deliverer
+from everwake.notify.deliver import Deliverer, per_channel
 from everwake.sim.claim import Claim
 from everwake.sim.signals import ToldToStop
 from everwake.watch.keeper import Keeper
@@ -116,15 +118,22 @@ class _Running:
         self._doors = doors
         self._diagnoser = Diagnoser(
             clock, doors, fleet=lambda: self._keeper.fleet, seen=lambda name: self._keeper.seen(name),
-            found=lambda which, diagnosis: self._keeper.diagnosed(which, diagnosis),
+            found=self._diagnosed, told=lambda name, told: self._repairer.told(name, told),
         )  # fmt: skip
         self._keeper = Keeper(
             fleet, CheckEyes(checks, self._probe), self._recording, clock, standings=past.standings,
             said=self._said, changed=self._listeners.changed, told=self._incident, link=self._link,
         )  # fmt: skip
+        self._repairer = Repairer(
+            clock, doors, StepStore(past.history), self._keeper, holder=f"keeper-{os.getpid()}-{secrets.token_hex(3)}",
+            ask=self._diagnoser.ask, outgoing=lambda notices: per_channel(notices, self._recording.channels),
+            noticed=self._deliverer.nudge, say=self._say, link=self._link_to,
+            changed=lambda run: self._listeners.changed(run.service),
+        )  # fmt: skip
         for incident in self._keeper.open_incidents:
             self._diagnoser.told(incident)
-        self.door = Door(self._keeper, past, self._recording, self._listeners)
+            self._repairer.incident(incident)
+        self.door = Door(self._keeper, past, self._recording, self._listeners, self._repairer)
         self._reloader = Reloader(fleet, clock, environ=environ, kinds=specs(), taken=self._take, refused=self._refuse)
 
     async def run(self, told: ToldToStop) -> None:
@@ -134,10 +143,11 @@ class _Running:
             reloading = tasks.create_task(self._reloader.run())
             delivering = tasks.create_task(self._deliver())
             diagnosing = tasks.create_task(self._diagnoser.run())
+            repairing = tasks.create_task(self._repairer.run())
             collect_rarely()
             await told.stop.wait()
             self._screen.say("stopping")
-            for task in (keeping, reloading, diagnosing):
+            for task in (keeping, reloading, diagnosing, repairing):
                 task.cancel()
             await asyncio.wait((keeping,))
             # A message on its way is given a moment, for one that was sent and not marked would be sent again.
@@ -201,8 +211,8 @@ class _Running:
         self._listeners.said(line)
         self._screen.activity(line)
 
-    def _say(self, level: Level, text: str) -> None:
-        line = LogLine(at=self._clock.now(), level=level, text=text)
+    def _say(self, level: Level, text: str, service: str = "") -> None:
+        line = LogLine(at=self._clock.now(), level=level, text=text, service=service or None)
         self._recording.said(line)
         self._said(line)
 
@@ -216,9 +226,18 @@ class _Running:
     def _incident(self, incident: Incident) -> None:
         self._listeners.told(incident)
         self._diagnoser.told(incident)
+        self._repairer.incident(incident)
+
+    def _diagnosed(self, which: str, diagnosis: Diagnosis) -> None:
+        incident = self._keeper.diagnosed(which, diagnosis)
+        if incident is not None:
+            self._repairer.diagnosed(incident.service)
 
     def _link(self, incident: Incident) -> str:
-        return f"{self._settings.public_url or self._url}/#/service/{incident.service}"
+        return self._link_to(incident.service)
+
+    def _link_to(self, service: str) -> str:
+        return f"{self._settings.public_url or self._url}/#/service/{service}"
 
 
 def _address(settings: schema.Keeper, port: int) -> str:

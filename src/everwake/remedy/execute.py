@@ -10,13 +10,14 @@ Killed anywhere, whoever holds the lease next goes on where it was. No step with
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from everwake.errors import EverwakeError, Finding, OutOfReach
-from everwake.model import DeployRecord, Observation, RemedyRun, RemedyStep, RunState, StepState
-from everwake.ports import Clock, Platform, Steps
+from everwake.model import DeployRecord, Observation, Proof, RemedyRun, RemedyStep, RunState, StepState
+from everwake.ports import Clock, Notice, Platform, Steps
 from everwake.remedy.steps import Do
 
 __all__ = ["LEASE_S", "Executor", "Mended", "Surroundings"]
@@ -57,6 +58,10 @@ class _Lost(Exception):  # noqa: N818 - somebody else has it now
     """The lease is gone."""
 
 
+class _NotNow(Finding):
+    """A step cannot be done at this moment; nothing is wrong with the remedy."""
+
+
 class Executor:
     """Does the steps for one holder. seen: told of a run each time something of it changed; must return at once."""
 
@@ -80,12 +85,18 @@ class Executor:
         Raises:
             OutOfReach: the history cannot be written; nothing is done without it.
         """
+        return await self.holding(id, self._work)
+
+    async def holding(self, id: str, work: Callable[[RemedyRun], Coroutine[Any, Any, RemedyRun]]) -> RemedyRun | None:
+        """Do something with a remedy while its lease is held and renewed; None: it is not to be had, or was lost.
+
+        Raises:
+            OutOfReach: the history cannot be used.
+        """
         run = await self._steps.claim(id, self._holder, self._clock.now(), LEASE_S)
         if run is None:
             return None
-        if run.state is not RunState.RUNNING:
-            return run
-        working = asyncio.create_task(self._work(run))
+        working = asyncio.create_task(work(run))
         renewing = asyncio.create_task(self._renew(id))
         try:
             await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
@@ -113,42 +124,48 @@ class Executor:
                 left_s -= RENEW_S
 
     async def _work(self, run: RemedyRun) -> RemedyRun:
+        if run.state is not RunState.RUNNING:
+            return run
         began_s = self._clock.monotonic()
         for n in range(len(run.steps)):
             if run.steps[n].state is StepState.DONE:
                 continue
             if run.steps[n].state is StepState.FAILED:
-                return await self._ended(run, RunState.FAILED, run.steps[n].said)
+                return await self.end(run, RunState.FAILED, run.steps[n].said)
             is_again = run.steps[n].state is StepState.INTENDED
             switch = await self._steps.switch()
             if switch.is_stopped and not is_again:
-                return await self._ended(
-                    run, RunState.DROPPED, f"all repairs were stopped by {switch.by or 'somebody'}"
-                )
+                return await self.end(run, RunState.DROPPED, f"all repairs were stopped by {switch.by or 'somebody'}")
             now = self._clock.now()
             if not await self._steps.intend(run.id, n, self._holder, now):
                 raise _Lost
             if not is_again:
                 run = _with(run, n, replace(run.steps[n], state=StepState.INTENDED, at=now))
                 self._seen(run)
+            failed = RunState.FAILED
             try:
                 said, state = await self._insist(run, n, is_again, began_s), StepState.DONE
             except EverwakeError as refusal:
                 said, state = refusal.message, StepState.FAILED
+                failed = RunState.DROPPED if isinstance(refusal, _NotNow) else failed
             now = self._clock.now()
             if not await self._steps.mark(run.id, n, self._holder, state, said, now):
                 raise _Lost
             run = _with(run, n, replace(run.steps[n], state=state, said=said, ended_at=now))
             self._seen(run)
             if state is StepState.FAILED:
-                return await self._ended(run, RunState.FAILED, said)
-        return await self._ended(run, RunState.PROVING, "")
+                return await self.end(run, failed, said)
+        return await self.end(run, RunState.PROVING, "")
 
-    async def _ended(self, run: RemedyRun, state: RunState, outcome: str) -> RemedyRun:
+    async def end(
+        self, run: RemedyRun, state: RunState, outcome: str, proof: Proof | None = None, notices: Iterable[Notice] = ()
+    ) -> RemedyRun:
+        """It goes on to another state, or ends; only while it is held."""
         now = self._clock.now()
-        if not await self._steps.advance(run.id, self._holder, state, now, outcome):
+        if not await self._steps.advance(run.id, self._holder, state, now, outcome, proof, notices):
             raise _Lost
-        run = replace(run, state=state, outcome=outcome, ended_at=None if state.is_open else now)
+        ended_at = None if state.is_open else now
+        run = replace(run, state=state, outcome=outcome, proof=proof or run.proof, ended_at=ended_at)
         self._seen(run)
         return run
 
@@ -160,7 +177,7 @@ class Executor:
             except OutOfReach as silence:
                 spent_s = self._clock.monotonic() - began_s
                 if tried == TRIES - 1 or spent_s > RUN_S:
-                    raise Finding(f"its platform was out of reach: {silence.message}") from None
+                    raise _NotNow(f"its platform was out of reach: {silence.message}") from None
                 await self._clock.sleep(AGAIN_S[min(tried, len(AGAIN_S) - 1)])
         raise AssertionError("the last try returns or raises")
 
@@ -229,7 +246,7 @@ class Executor:
             other = next((each for each in await platform.deploys(run.target, 5) if each.is_running), None)
             # What our own write of a variable has triggered is ours.
             if other is not None and (other.created_at is None or other.created_at < made_at):
-                raise Finding(f"the deploy {other.id} is under way, and it is not ours")
+                raise _NotNow(f"the deploy {other.id} is under way, and it is not ours")
         words = self._around.intention(f"{run.id}.{n}", made_at)
         if do is Do.ROLLBACK:
             made = await platform.rollback(run.target, run.steps[n].args.get("deploy", ""), intention=words)
@@ -262,7 +279,7 @@ class Executor:
             if "events" not in platform.verbs:
                 return "it was asked to restart; whether it did is not told"
             happened = await platform.events(run.target, one.at or run.asked_at, 50)
-            if any(each.type in ("server_restarted", "server_available") for each in happened):
+            if any(each.type == "server_restarted" for each in happened):
                 return "restarted"
         await platform.restart(run.target)
         return "restarted"
