@@ -17,6 +17,7 @@ __all__ = ["rank"]
 # Below this nothing is called by name first; below LISTED it is not named at all.
 SURE_ENOUGH = 0.38
 LISTED = 0.25
+LIKELY = 0.6
 # Who explains something away must be about as sure as what is explained; less so where another place speaks: what an edge or
 # a port scan sees is surely true, and only tells what follows.
 BEATS_FROM = 0.4
@@ -58,7 +59,10 @@ def rank(facts: Facts, rules: Mapping[str, Rule]) -> Diagnosis:
     if facts.is_answering and found:
         _mind_the_answer(facts, found, out)
     kept, beaten = _settled(found, rules, healthy)
-    ranked = sorted(kept.items(), key=lambda one: (-one[1].sure, one[0]))
+    # A fault that is likely goes before what is no fault, however sure that is: an old instance's end hides nothing.
+    ranked = sorted(
+        kept.items(), key=lambda one: (not (_is_fault(one[0]) and one[1].sure >= LIKELY), -one[1].sure, one[0])
+    )
     causes = tuple(_cause(name, finding) for name, finding in ranked[:CAUSES_MOST] if finding.sure >= LISTED)
     if causes and _is_fault(causes[0].cause):
         causes = tuple(one for one in causes if _is_fault(one.cause))  # what is no fault explains none

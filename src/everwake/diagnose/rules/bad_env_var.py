@@ -34,7 +34,12 @@ def explain(facts: Facts) -> Finding | None:
             "fix-variables",
         ),
         by_signs(
-            facts, (K.KEY_REFUSED,), 0.8, "Put the provider's real key into that variable and deploy.", "ask-person"
+            # Where the doctor has seen the key and finds that it looks like one, it is the provider who says no to it.
+            facts,
+            (K.KEY_REFUSED,),
+            0.5 if facts.has_variables else 0.8,
+            "Put the provider's real key into that variable and deploy.",
+            "ask-person",
         ),
         by_signs(
             facts, (K.COMPOSE_HOST,), 0.72, "Replace the compose file's host name by the real one.", "fix-variables"

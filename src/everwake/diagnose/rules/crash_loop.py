@@ -27,7 +27,8 @@ def explain(facts: Facts) -> Finding | None:
             if event.type == "server_failed" and (event.reason.get("nonZeroExit") or event.reason.get("earlyExit"))
         ]
         never_served = host.newest is not None and host.newest.has_failed  # then it is one crash, tried again
-        if told is None and len(fallen) >= 3 and not never_served:
+        is_live = host.newest is not None and host.newest.status == "live"
+        if told is None and len(fallen) >= (2 if is_live else 3) and not never_served:
             told = Finding(
                 sure=0.88,
                 because=tuple(event.cite() for event in fallen[:3]),
@@ -42,7 +43,15 @@ def explain(facts: Facts) -> Finding | None:
         and facts.log is not None
         and facts.root() is None
     ):
-        again = Finding(sure=0.72, because=tuple(sign.cite() for sign in ends[:4]), next=NEXT, remedy="ask-person")
+        served = facts.log.first(K.LIVE, K.LISTENING, K.PORT_FOUND)
+        came_up = served is not None and served.seq < ends[-1].seq
+        again = Finding(
+            sure=0.9 if came_up else 0.72,
+            because=tuple(sign.cite() for sign in ends[:4]),
+            next=NEXT,
+            remedy="ask-person",
+            beats=frozenset({"crashed_at_start"} if came_up else ()),
+        )
     named = by_signs(
         facts,
         (K.LOOPING,),

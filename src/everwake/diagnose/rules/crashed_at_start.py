@@ -53,7 +53,8 @@ def _platform(facts: Facts) -> Finding | None:
             return Finding(sure=0.85, because=(event.cite(),), next=NEXT, remedy="ask-person")
         if event.type in ("server_failed", "server_unhealthy") and not said:
             return Finding(sure=0.45, because=(event.cite(),), next=NEXT, remedy="ask-person")
-    if host.newest is not None and host.newest.status in ("update_failed", "pre_deploy_failed"):
+    told = any(event.reason for event in host.events if event.type in ("server_failed", "deploy_ended"))
+    if not told and host.newest is not None and host.newest.status in ("update_failed", "pre_deploy_failed"):
         return Finding(
             sure=0.5 if facts.log else 0.6,
             because=(host.cite_deploy(host.newest),),

@@ -1,11 +1,18 @@
 """Its start takes longer than the platform waits."""
 
+import re
+
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
+from everwake.model import Evidence
 
 __all__ = ["RULE", "explain"]
 
+_AT_WORK = re.compile(
+    r"\b(?:loading|downloading|preparing|warming|indexing|compiling|building|installing|migrating|initiali[sz]ing)\b",
+    re.IGNORECASE,
+)
 NEXT = "Let it open its port first and do the heavy work afterwards, or give it more time."
 
 
@@ -24,6 +31,14 @@ def explain(facts: Facts) -> Finding | None:
                 remedy="ask-person",
                 beats=frozenset({"wrong_port", "health_check_failing"}),
             )
+        elif given_up is not None and (busy := _busy(facts)) is not None:
+            late = Finding(
+                sure=0.78,
+                because=(given_up.cite(), busy),
+                next=NEXT,
+                remedy="ask-person",
+                beats=frozenset({"wrong_port"}),
+            )
         elif given_up is not None:
             late = Finding(sure=0.42, because=(given_up.cite(),), next=NEXT, remedy="ask-person")
     timed = None
@@ -33,8 +48,18 @@ def explain(facts: Facts) -> Finding | None:
             None,
         )
         if event is not None:
-            timed = Finding(sure=0.7, because=(event.cite(),), next=NEXT, remedy="ask-person")
+            # Without a word of the process itself, a port that never opened may as well be another one.
+            is_port = "port" in str(event.reason.get("timedOutReason", "")).lower()
+            timed = Finding(sure=0.5 if is_port else 0.7, because=(event.cite(),), next=NEXT, remedy="ask-person")
     return surest(by_signs(facts, (K.WORKER_TIMEOUT,), 0.7, NEXT, "ask-person"), late, timed)
+
+
+def _busy(facts: Facts) -> Evidence | None:
+    """A last line of the process itself that says it is still at work."""
+    for line in reversed(facts.log.tail if facts.log else ()):
+        if "==>" not in line[:80]:  # the platform's own words, behind a time perhaps
+            return Evidence(source="log", quote=line) if _AT_WORK.search(line) else None
+    return None
 
 
 RULE = Rule(
@@ -53,6 +78,15 @@ RULE = Rule(
             "log": [
                 "2024-01-01T10:00:00Z ==> Port scan timeout reached, no open ports detected.",
                 "2024-01-01T10:00:30Z Server listening on port 10000",
+            ]
+        },
+        {
+            "log": [
+                "==> Running 'python serve.py'",
+                "Loading checkpoint shards: 40%",
+                "==> No open ports detected, continuing to scan...",
+                "Loading checkpoint shards: 80%",
+                "==> Port scan timeout reached, no open ports detected.",
             ]
         },
         {

@@ -17,6 +17,8 @@ def explain(facts: Facts) -> Finding | None:
         loopback = log.first(K.LISTENING_LOOPBACK)
         gave_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.REFUSED_BY_PROXY, K.PORT_SCAN)
         opened = log.last(K.PORT_FOUND, K.LIVE)
+        if gave_up is not None and gave_up.kind is K.PORT_SCAN and opened is not None and opened.seq > gave_up.seq:
+            gave_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.REFUSED_BY_PROXY)  # it was only not there yet
         if loopback is not None and gave_up is not None:
             logged = Finding(
                 sure=0.9,
