@@ -18,7 +18,7 @@ from everwake.fleet.schema import Keeper
 from everwake.model import Action, Failure, FailureKind, Incident, Level, LogLine, Observation, Phase, State
 from everwake.watch.view import Heart, Seen, ServiceView
 from everwake.web.app import create
-from everwake.web.door import SPANS, HistoryUnavailable, Listener, Numbers, Page, Resolution, Rollup, Uptime
+from everwake.web.door import SPANS, HistoryUnavailable, HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
 from everwake.web.serving import listen, serving
 
 __all__ = ["BAD_VARIABLE", "FakeKeeper", "ago", "fake_keeper", "strip_of"]
@@ -63,6 +63,7 @@ class FakeKeeper:
         self.seen: list[Observation] = []
         self.hours: list[Rollup] = []
         self.has_history = True
+        self.known_hours = HoursKnown()
         self.asked: Counter[str] = Counter()
         self.listeners: list[Listener] = []
         self.port = 0
@@ -187,6 +188,17 @@ class FakeKeeper:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
+
+    def hours(self) -> HoursKnown:
+        return self.known_hours
+
+    def named_by(self, url: str) -> str | None:
+        return next((name for name, view in self.views.items() if view.url == url.rstrip("/")), None)
+
+    def wake(self, name: str, hold_s: float) -> Sequence[str]:
+        _ = self.views[name]
+        self.asked[f"wake {name}"] += 1
+        return [name]
 
     def start_monitoring(self) -> bool:
         return self._monitor(True)

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from everwake.app.recording import Recording
-from everwake.app.repairing import Planned, Repairer, Standing
+from everwake.app.repairing import Repairer
+from everwake.app.saving import Saving
 from everwake.model import Incident, LogLine, Observation, RemedyRun
 from everwake.ports import Switch
+from everwake.remedy.standing import Planned, Standing
 from everwake.watch.keeper import Keeper
 from everwake.watch.view import ServiceView
-from everwake.web.door import Listener, Numbers, Page, Resolution, Rollup, Uptime
+from everwake.web.door import HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
 
 __all__ = ["Door", "Listeners", "Past"]
 
@@ -95,6 +98,7 @@ class Door:
         self._keeper, self._past, self._recording, self._listeners = keeper, past, recording, listeners
         self._repairer = repairer
         self.own_trouble: dict[str, str] = {}
+        self.saving: Saving | None = None
 
     # --- now ----------------------------------------------------------------------------------------------------------
 
@@ -140,6 +144,18 @@ class Door:
         """Hear of changes from now on; the answer ends it."""
         return self._listeners.add(listener)
 
+    def hours(self) -> HoursKnown:
+        """The free hours as they were counted last."""
+        counted = self.saving.counted if self.saving else None
+        if counted is None or self.saving is None:
+            return HoursKnown()
+        return HoursKnown(counted_at=self.saving.counted_at, hours=counted.hours, missing=counted.missing)
+
+    def named_by(self, url: str) -> str | None:
+        """The service that answers at that address."""
+        wanted = _place(url)
+        return next((one.name for one in self._keeper.fleet.services if wanted and _place(one.url) == wanted), None)
+
     # --- control ------------------------------------------------------------------------------------------------------
 
     def start_monitoring(self) -> bool:
@@ -161,6 +177,10 @@ class Door:
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what is seen. Raises KeyError."""
         return await self._keeper.look(name)
+
+    def wake(self, name: str, hold_s: float) -> Sequence[str]:
+        """Somebody is about to use it. Raises KeyError."""
+        return self._keeper.wake(name, hold_s)
 
     # --- repairs ------------------------------------------------------------------------------------------------------
 
@@ -216,3 +236,13 @@ class Door:
     async def log(self, *, service: str | None, limit: int, cursor: str | None) -> Page[LogLine]:
         """The activity log."""
         return await self._past.log(service=service, limit=limit, cursor=cursor)
+
+
+def _place(url: str) -> str:
+    """Host and port; "" for what is no address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return ""
+    return f"{parts.hostname}:{port}" if parts.hostname and port else ""

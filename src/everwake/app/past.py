@@ -13,7 +13,8 @@ from typing import Any, Self, TypeVar
 from everwake import history
 from everwake.errors import OutOfReach
 from everwake.history import History, queries
-from everwake.model import Incident, LogLine, Observation
+from everwake.history.moves import moves
+from everwake.model import Incident, LogLine, Observation, State
 from everwake.ports import Clock, Notice, Standing
 from everwake.web import door
 from everwake.web.door import HistoryUnavailable
@@ -89,6 +90,10 @@ class Past:
         """The one of that id."""
         story = await self._read(queries.incident, incident_id)
         return None if story is None else story.incident
+
+    async def moves(self, since: datetime) -> Mapping[str, Sequence[tuple[datetime, State]]]:
+        """In which state every service was, from when; of all of them, since then."""
+        return await self._read(moves, since)
 
     async def log(self, *, service: str | None, limit: int, cursor: str | None) -> door.Page[LogLine]:
         """The activity log, newest first."""

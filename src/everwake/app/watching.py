@@ -20,6 +20,7 @@ from everwake.app.own_line import OwnLineProbe
 from everwake.app.past import Past
 from everwake.app.recording import Recording
 from everwake.app.repairing import Repairer
+from everwake.app.saving import Saving
 from everwake.app.telling import channels_of
 from everwake.checks import Checks, specs
 from everwake.clock import SystemClock
@@ -134,6 +135,11 @@ class _Running:
             self._diagnoser.told(incident)
             self._repairer.incident(incident)
         self.door = Door(self._keeper, past, self._recording, self._listeners, self._repairer)
+        self._saving = self.door.saving = Saving(
+            clock, doors, environ, fleet=lambda: self._keeper.fleet, moves=past.moves,
+            resting=lambda: self._keeper.resting, stands=self._keeper.platform_says, say=self._say,
+            notify=self._keeper.notify, link=self._settings.public_url or url,
+        )  # fmt: skip
         self._reloader = Reloader(fleet, clock, environ=environ, kinds=specs(), taken=self._take, refused=self._refuse)
 
     async def run(self, told: ToldToStop) -> None:
@@ -144,10 +150,11 @@ class _Running:
             delivering = tasks.create_task(self._deliver())
             diagnosing = tasks.create_task(self._diagnoser.run())
             repairing = tasks.create_task(self._repairer.run())
+            saving = tasks.create_task(self._saving.run())
             collect_rarely()
             await told.stop.wait()
             self._screen.say("stopping")
-            for task in (keeping, reloading, diagnosing, repairing):
+            for task in (keeping, reloading, diagnosing, repairing, saving):
                 task.cancel()
             await asyncio.wait((keeping,))
             # A message on its way is given a moment, for one that was sent and not marked would be sent again.

@@ -105,6 +105,10 @@ class Ledger:
         """What is being confirmed began or ended: a keeper that is started now goes on from here."""
         self._store(kept, None, self.of(kept.service.name))
 
+    def notify(self, kept: Kept, notice: Notice) -> None:
+        """Tell people something beside the incidents; written down with how `kept` stands."""
+        self._store(kept, None, self.of(kept.service.name), (notice,))
+
     def gone(self, kept: Kept) -> None:
         """A service left the fleet: nothing is known of it from now on, and what was open of it ends."""
         now = self._clock.now()

@@ -26,7 +26,7 @@ from everwake.model import (
     Proof,
     State,
 )
-from everwake.ports import Clock, Recorder, Standing
+from everwake.ports import Clock, Notice, Recorder, Standing
 from everwake.watch import state, vantage, view, words
 from everwake.watch._hours import HOLD_S, Hours
 from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, host_of, policy_of
@@ -215,12 +215,18 @@ class Keeper:
         _ = self._kept[name]
         return self._hours.use(name, hold_s, self._tasks) if self._monitoring and self._tasks is not None else ()
 
+    def notify(self, notice: Notice) -> None:
+        """Tell people something that is no incident, once by its key; it waits in the outbox like every message."""
+        kept = self._kept.get(notice.service) or next(iter(self._kept.values()), None)
+        if kept is not None:
+            self._ledger.notify(kept, notice)
+
     @property
     def resting(self) -> tuple[str, ...]:
         """Services that are sent nothing now, by their `awake`."""
         return tuple(name for name, kept in self._kept.items() if self._monitoring and self._hours.rests(kept))
 
-    def platform_says(self, name: str, *, runs: bool | None, stopped_by: tuple[str, ...] = ()) -> None:
+    def platform_says(self, name: str, runs: bool | None, stopped_by: tuple[str, ...] = ()) -> None:
         """How a service that rests stands by its platform. runs: None when nobody could ask."""
         self._hours.told(name, runs, stopped_by)
 

@@ -7,12 +7,14 @@ from operator import attrgetter
 from typing import Any
 
 from everwake.model import Diagnosis, Failure, Incident, LogLine, Observation, Proof, State
+from everwake.ports import Switch
 from everwake.watch.view import Heart, Seen, ServiceView, overall
 from everwake.web.door import SPANS, Rollup, Uptime
 from everwake.web.sentence import sentence
 
 __all__ = [
-    "LETTERS", "NO_UPTIME", "Head", "diagnosis", "incident", "json_bytes", "line", "observation", "rollup", "service", "when",
+    "LETTERS", "NO_UPTIME", "Head", "diagnosis", "incident", "json_bytes", "line", "observation", "rollup", "service", "switch",
+    "when",
 ]  # fmt: skip
 
 NO_UPTIME: Uptime = dict.fromkeys(SPANS)
@@ -58,7 +60,7 @@ class Head:
         if next_check_at is not None and (self._next_at is None or next_check_at < self._next_at):
             self._next_at = next_check_at
 
-    def body(self, name: str, monitoring: bool, trouble: Sequence[str]) -> dict[str, Any]:
+    def body(self, name: str, monitoring: bool, trouble: Sequence[str], repairs: Switch) -> dict[str, Any]:
         """What the API says."""
         state, counts = overall(self._states)
         return {
@@ -69,11 +71,17 @@ class Head:
             "counts": counts,
             "next_check_at": when(self._next_at),
             "trouble": list(trouble),
+            "repairs": switch(repairs),
         }
 
     def sentence(self, monitoring: bool) -> str:
         """How things stand, for people."""
         return sentence(list(zip(self._titles, self._states, strict=True)), monitoring=monitoring)
+
+
+def switch(repairs: Switch) -> dict[str, Any]:
+    """The big red one."""
+    return {"stopped": repairs.is_stopped, "by": repairs.by or None, "at": when(repairs.at)}
 
 
 def service(view: ServiceView, uptime: Uptime | None = None) -> dict[str, Any]:
@@ -95,6 +103,9 @@ def service(view: ServiceView, uptime: Uptime | None = None) -> dict[str, Any]:
         "heartbeat": _heart(view.heartbeat),
         "uptime": dict(uptime or NO_UPTIME),
         "incident": view.incident,
+        "awake": view.awake,
+        "rests": view.rests,
+        "turns_at": when(view.turns_at),
         "strip": _strip(view.strip),
     }
 
@@ -246,7 +257,7 @@ def _causes(
     failure: Failure | None,
     status: int | None = None,
 ) -> dict[str, Any]:
-    """In the words of `everwake why --json`. The keeper alone has no rules for causes: what it has not been told is `unknown`."""
+    """In the words of `everwake why --json`. What nobody has looked into yet is `unknown`."""
     evidence: list[dict[str, str]] = []
     status = status if status is not None else seen.status if seen else None
     if status is not None:
@@ -266,7 +277,7 @@ def _causes(
                 "cause": cause or "unknown",
                 "sure": None,
                 "evidence": evidence,
-                "next": "Look at the evidence; rules that name a cause for sure are not built yet.",
+                "next": "Nobody has looked into it yet; the evidence is all that is known.",
             }
         ],
         "ruled_out": [],

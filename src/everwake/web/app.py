@@ -8,7 +8,7 @@ from importlib import metadata
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -21,17 +21,17 @@ from everwake.web.api import Api, each_service
 from everwake.web.auth import COOKIE, COOKIE_LASTS_S, Attempts, Doorkeeper, require_safe
 from everwake.web.badge import badge
 from everwake.web.door import HistoryUnavailable, KeeperDoor
-from everwake.web.gate import BODY_LIMIT_BYTES, Gate, too_often
+from everwake.web.body import read_body
+from everwake.web.gate import Gate, too_often
+from everwake.web.hours import HoursApi
 from everwake.web.live import LINES, Hub
 from everwake.web.pages import Pages, percent, read_form, safe_next, spoken
 from everwake.web.problems import Problem
+from everwake.web.remedies import Remedies
 from everwake.web.uptimes import Uptimes
 
 __all__ = ["create"]
 
-BODY_WITHIN_S = 10.0
-# Hanging up on somebody who is still sending resets the connection, and the answer is lost with it.
-THROWN_AWAY_BYTES = 1024 * 1024
 HISTORY_WITHIN_S = 2.0
 INCIDENTS = 10  # on the public page
 
@@ -67,7 +67,7 @@ def create(door: KeeperDoor, settings: Keeper, *, clock: Clock | None = None, ke
                     task.cancel()
 
     app = Starlette(
-        routes=[*Api(door, hub, uptimes, clock).routes, *site.routes],
+        routes=[*Api(door, hub, uptimes, clock).routes, *HoursApi(door).routes, *site.routes],
         middleware=[Middleware(Gate, doorkeeper, attempts, clock)],
         exception_handlers=problems.handlers,
         lifespan=lifespan,
@@ -208,7 +208,7 @@ class _Site:
 
     async def sign_in(self, request: Request) -> Response:
         """Take the password; the cookie is out of reach of scripts and of other sites."""
-        form = read_form(await _body(request), ("password", "next"))
+        form = read_form(await read_body(request), ("password", "next"))
         wanted, now_s = safe_next(form["next"]), self._clock.monotonic()
         address = request.client.host if request.client else ""
         wait_s = self._attempts.wait_s(address, now_s)
@@ -268,29 +268,3 @@ class _Site:
             raise Problem(404, "service_not_found", "There is no service of that name.") from None
         headers = {"Cache-Control": "no-cache, max-age=0"}
         return Response(badge(view.name, view.state), headers=headers, media_type="image/svg+xml")
-
-
-async def _body(request: Request) -> bytes:
-    """A bounded body that arrives in time.
-
-    Raises:
-        Problem: 413 or 408.
-    """
-    parts: list[bytes] = []
-    arrived_bytes = 0
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            async for part in request.stream():
-                arrived_bytes += len(part)
-                if arrived_bytes <= BODY_LIMIT_BYTES:
-                    parts.append(part)
-                elif arrived_bytes > THROWN_AWAY_BYTES:
-                    break
-    except (TimeoutError, ClientDisconnect):
-        raise Problem(
-            408, "body_too_slow", "The body did not arrive in time.", headers={"Connection": "close"}
-        ) from None
-    if arrived_bytes > BODY_LIMIT_BYTES:
-        said = f"The body is larger than {BODY_LIMIT_BYTES} bytes."
-        raise Problem(413, "body_too_large", said, headers={"Connection": "close"})
-    return b"".join(parts)

@@ -9,11 +9,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+from everwake.budget.hours import Hours
 from everwake.errors import OutOfReach
-from everwake.model import Incident, LogLine, Observation
+from everwake.model import Incident, LogLine, Observation, RemedyRun
+from everwake.ports import Switch
+from everwake.remedy.standing import Planned, Standing
 from everwake.watch.view import ServiceView
 
-__all__ = ["SPANS", "HistoryUnavailable", "KeeperDoor", "Listener", "Numbers", "Page", "Resolution", "Rollup", "Uptime"]
+__all__ = [
+    "SPANS", "HistoryUnavailable", "HoursKnown", "KeeperDoor", "Listener", "Numbers", "Page", "Resolution", "Rollup", "Uptime",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -72,6 +77,15 @@ class Numbers:
     history_lost: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursKnown:
+    """The free hours as they were counted last, by platform. missing: why another could not be asked."""
+
+    counted_at: datetime | None = None
+    hours: Mapping[str, Hours] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
 class Listener(Protocol):
     """Who wants to hear of changes. Each call returns at once and never raises."""
 
@@ -121,6 +135,12 @@ class KeeperDoor(Protocol):
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear of changes from now on; the answer ends it."""
 
+    def hours(self) -> HoursKnown:
+        """The free hours."""
+
+    def named_by(self, url: str) -> str | None:
+        """The service that answers at that address; None when it is none of the fleet."""
+
     # --- control ------------------------------------------------------------------------------------------------------
 
     def start_monitoring(self) -> bool:
@@ -137,6 +157,27 @@ class KeeperDoor(Protocol):
 
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what is seen. Raises KeyError."""
+
+    def wake(self, name: str, hold_s: float) -> Sequence[str]:
+        """Somebody is about to use it: the names of those that are woken, what is needed first. Raises KeyError."""
+
+    # --- repairs ------------------------------------------------------------------------------------------------------
+
+    @property
+    def switch(self) -> Switch:
+        """Whether all repairs are stopped."""
+
+    async def set_switch(self, is_stopped: bool, by: str) -> bool:
+        """Stop all repairs, or allow them again; False when that changed nothing. Raises OutOfReach."""
+
+    def repair(self, name: str) -> Standing:
+        """How repairs stand for one service. Raises KeyError."""
+
+    async def plan(self, name: str) -> Planned:
+        """What would be done about it if somebody said yes. Raises KeyError, OutOfReach."""
+
+    async def begin(self, name: str, by: str) -> RemedyRun:
+        """Somebody said yes. Raises KeyError, OutOfReach, and Finding: in words why nothing is begun."""
 
     # --- the past; each raises HistoryUnavailable ---------------------------------------------------------------------
 

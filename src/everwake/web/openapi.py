@@ -6,6 +6,7 @@ from typing import Any
 from everwake.model import FailureKind, Level, Phase, State
 from everwake.web.door import SPANS, Resolution
 from everwake.web.gate import BODY_LIMIT_BYTES
+from everwake.web.hours import HOLD_MOST_S
 from everwake.web.queries import LONGEST_WAIT_S, MOST_ITEMS
 
 __all__ = ["document"]
@@ -52,6 +53,17 @@ _HEAD: Schema = {
     "trouble": {"type": "array", "items": _TEXT, "description": "what is wrong with the keeper itself"},
 }
 
+_REASONS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_HOURS: Schema = {
+    **_object(
+        allowance_h={"type": "number"}, used_h={"type": "number"}, planned_h={"type": "number"}, spare_h={"type": "number"},
+        lasts=_FLAG, ends_at=_MAYBE_TIME, earliest=_MAYBE_TIME, latest=_MAYBE_TIME, at=_TIME, month=_TEXT, month_ends=_TIME,
+        speed={"type": "number"}, said=_TEXT, services={"type": "array"}, around_the_clock=_or_null({"type": "object"}),
+        ways={"type": "array", "items": _object(says=_TEXT, awake=_REASONS, costs=_COUNT, spare_h={"type": "number"})},
+    ),
+    "description": "free hours of one workspace; times are the platform's, which are ours but for a simulated one",
+}  # fmt: skip
+
 _SCHEMAS: Mapping[str, Schema] = {
     "Problem": _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, code=_TEXT, detail=_TEXT),
     "Failure": _object(kind=_enum(FailureKind), phase=_enum(Phase), detail=_TEXT),
@@ -71,6 +83,7 @@ _SCHEMAS: Mapping[str, Schema] = {
         cause=_or_null(_TEXT), failure=_or_null(_ref("Failure")), latency_ms=_MS, status=_or_null({"type": "integer"}),
         checked_at=_MAYBE_TIME, next_check_at=_MAYBE_TIME, checking=_FLAG, heartbeat=_or_null(_ref("Heartbeat")),
         uptime=_object(**dict.fromkeys(SPANS, _SHARE)), incident=_or_null(_TEXT), strip=_ref("Strip"),
+        awake=_TEXT, rests=_FLAG, turns_at=_MAYBE_TIME,
     ),
     "Fleet": _object(**_HEAD, services={"type": "array", "items": _ref("Service")}),
     "Services": _list(_ref("Service")),
@@ -103,6 +116,8 @@ _SCHEMAS: Mapping[str, Schema] = {
     "Looks": _object(looks=_COUNT),
     "Looked": _object(looks=_COUNT, observation=_ref("Observation"), service=_ref("Service")),
     "Monitoring": _object(monitoring=_FLAG, changed=_FLAG),
+    "Hours": _object(counted_at=_MAYBE_TIME, platforms={"type": "object", "additionalProperties": _HOURS}, missing=_REASONS),
+    "Waking": _object(service=_TEXT, waking={"type": "array", "items": _TEXT}, hold_s=_COUNT),
     "Health": _object(status=_TEXT, service=_TEXT, version=_TEXT, monitoring=_FLAG),
 }  # fmt: skip
 
@@ -118,6 +133,8 @@ _SINCE = _query("since", "from then on; a day before `until` by default", _TIME)
 _UNTIL = _query("until", "before then; now by default", _TIME)
 _RESOLUTION = _query("resolution", "how fine", {"type": "string", "enum": ["auto", *(one.value for one in Resolution)]})
 _WAIT = _query("wait", "seconds to wait for what is seen", {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_S})
+_HOLD = _query("hold", "seconds for which those on demand stay awake", {"type": "integer", "minimum": 1, "maximum": HOLD_MOST_S})
+_URL = {**_query("url", "where the service answers", {"type": "string", "minLength": 1, "maxLength": 500}), "required": True}
 _LAST_EVENT = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT}
 
 
@@ -164,6 +181,13 @@ def document(version: str) -> Schema:
         f"{service}/diagnosis": {"get": _operation("Why it is not as it should be", _json("Diagnosis"), 404)},
         f"{service}/check": {"post": check},
         f"{service}/remedy": {"post": remedy},
+        f"{service}/wake": {
+            "post": _operation("Wake it, what it needs first", _json("Waking"), 403, 404, 422, status=202, takes=(_HOLD,))
+        },
+        "/api/v1/wake": {
+            "post": _operation("The same, by address", _json("Waking"), 403, 404, 422, status=202, takes=(_URL, _HOLD))
+        },
+        "/api/v1/hours": {"get": _operation("The free hours", _json("Hours"))},
         "/api/v1/checks": {"post": _operation("Look at everything now", _json("Looks"), 403, status=202)},
         "/api/v1/monitoring/start": {"post": _operation("Watch again", _json("Monitoring"), 403)},
         "/api/v1/monitoring/stop": {"post": _operation("Watch nothing any more", _json("Monitoring"), 403)},

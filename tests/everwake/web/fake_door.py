@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from everwake.model import Failure, FailureKind, Incident, Level, LogLine, Observation, Phase, State
 from everwake.watch.view import Heart, Seen, ServiceView
-from everwake.web.door import SPANS, HistoryUnavailable, Listener, Numbers, Page, Resolution, Rollup, Uptime
+from everwake.web.door import SPANS, HistoryUnavailable, HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 11, 30, tzinfo=UTC)
@@ -56,6 +56,7 @@ class FakeDoor:
         self.lines: list[LogLine] = []
         self.seen: list[Observation] = []
         self.has_history = True
+        self.known_hours = HoursKnown()
         self.asked: Counter[str] = Counter()
         self.listeners: list[Listener] = []
         self.answers_looks = True
@@ -103,6 +104,17 @@ class FakeDoor:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
+
+    def hours(self) -> HoursKnown:
+        return self.known_hours
+
+    def named_by(self, url: str) -> str | None:
+        return next((name for name, view in self.views.items() if view.url == url.rstrip("/")), None)
+
+    def wake(self, name: str, hold_s: float) -> Sequence[str]:
+        _ = self.views[name]
+        self.asked[f"wake {name}"] += 1
+        return [name]
 
     def start_monitoring(self) -> bool:
         was, self.monitoring = self.monitoring, True

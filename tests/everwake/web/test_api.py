@@ -46,6 +46,7 @@ async def test_a_service_is_told_whole() -> None:
                 "missed": 0,
             },
             "uptime": {"24h": 1.0, "7d": 0.99987, "30d": 0.5, "90d": None}, "incident": "inc-1",
+            "awake": "always", "rests": False, "turns_at": None,
         }  # fmt: skip
         assert strip["at"] == "2026-01-01T11:30:00.000Z"
         assert strip["ago_s"][-2:] == [180, 0]
