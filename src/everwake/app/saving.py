@@ -126,12 +126,6 @@ class Saving:
                 opened=True,
                 title=f"{fleet.name}: the free hours end on {ends_at.day} {ends_at:%B}",
                 body="\n".join(told),
-                    [
-                        headline(hours),
-                        *(["Ways to make them last:", *ways] if ways else []),
-                        *filter(None, [self._link]),
-                    ]
-                ),
                 at=self._clock.now(),
             )
         )
