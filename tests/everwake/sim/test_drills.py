@@ -12,6 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everwake.app.platform import connect
+from everwake.app.why import ask_platform, facts_of_service, problems_of
+from everwake.checks import Checks
+from everwake.clock import SystemClock
+from everwake.diagnose import diagnose
+from everwake.fleet import schema as described
+from everwake.platforms import Access
 from everwake.sim.drills import DRILLS, HEAL, Changes, Places, changed_variables
 from everwake.sim.processes.group import Group
 from everwake.sim.records import Deploy, DeployStatus, Service
@@ -112,6 +119,28 @@ async def fired(one: Drilled, how: str) -> Service:
     return before
 
 
+async def explained(one: Drilled, how: str, *, looks: bool = True) -> None:
+    """The diagnosis calls it what the drill's row says, from a look, the platform, the log and the variables."""
+    clock, at = SystemClock(), one.simulator.document["platform"]
+    service = described.Service(
+        name=one.name, url=one.url, platform="sim", plan="free", expect=described.Expect(json={"status": "healthy"})
+    )
+    async with Checks(clock) as checks, connect("sim", Access(key=described.Secret(at["key"]), url=at["url"])) as door:
+        seen = [await checks.look(service)] if looks else []  # a look would wake who sleeps
+        told = await ask_platform(door, door.find(id=one.id, name=one.name, host=None))
+    fleet = described.Fleet(name="drilled", services=(service, *_siblings(one)))
+    diagnosis = diagnose(facts_of_service(service, seen, told, problems_of(told, service, fleet), fleet))
+    found = [(each.cause, each.sure, each.next) for each in diagnosis.causes]
+    assert found, (how, seen)
+    assert found[0][0] == DRILLS[how].cause, (how, found, diagnosis.ruled_out)
+    assert found[0][2], "the next step is told"
+
+
+def _siblings(one: Drilled) -> tuple[described.Service, ...]:
+    others = [each for each in one.platform.services(one.simulator.owner.id) if each.id != one.id]
+    return tuple(described.Service(name=each.name, url=one.platform.url(each.id)) for each in others)
+
+
 async def healed(one: Drilled, before: Service) -> None:
     """Heal it: it answers again, and is configured as it was."""
     await one.simulator.drilling.fire(one.id, HEAL)
@@ -140,6 +169,7 @@ async def test_a_service_that_cannot_start_any_more_is_down_with_its_reason_in_t
         assert await one.ask() == (502, "no-deploy")
         assert said in one.log
         assert one.failed_with("nonZeroExit")
+        await explained(one, how)
         await healed(one, before)
 
 
@@ -154,6 +184,7 @@ async def test_a_service_that_listens_nowhere_in_time_is_down(tmp_path: Path, ho
         assert said in one.log
         assert "No open ports detected, continuing to scan..." in one.log
         assert one.failed_with("timedOutSeconds")
+        await explained(one, how)
         await healed(one, before)
 
 
@@ -164,6 +195,7 @@ async def test_crash_loop_goes_live_and_dies_again_and_again_until_it_is_rolled_
         assert (await one.ended()).status is DeployStatus.LIVE
         await until(lambda: len(one.events("server_failed")) >= 2)
         assert "RuntimeError: connection pool exhausted" in one.log
+        await explained(one, "crash-loop")
         await one.platform.rollback(one.id, good.id)
         assert (await one.ended()).status is DeployStatus.LIVE
         await one.asked((200, ""))
@@ -175,6 +207,7 @@ async def test_out_of_memory_is_ended_at_the_plans_limit(tmp_path: Path) -> None
         before = await fired(one, "out-of-memory")
         await until(lambda: one.failed_with("oomKilled"), 40)
         assert "Out of memory (used over 512Mi)" in one.log
+        await explained(one, "out-of-memory")
         await healed(one, before)
 
 
@@ -183,6 +216,7 @@ async def test_a_frozen_process_is_out_of_rotation_and_the_platform_restarts_it(
         before = await fired(one, "hang")
         await until(lambda: one.events("server_unhealthy"))
         assert await one.ask() == (502, "no-deploy")
+        await explained(one, "hang")
         await until(lambda: one.failed_with("unhealthy"))
         await one.asked((200, ""))
         await healed(one, before)
@@ -193,6 +227,7 @@ async def test_a_wrong_health_path_takes_a_service_that_is_well_out_of_rotation(
         before = await fired(one, "wrong-health-path")
         await one.asked((502, "no-deploy"))
         assert one.events("server_unhealthy")
+        await explained(one, "wrong-health-path")
         await healed(one, before)
 
 
@@ -206,6 +241,7 @@ async def test_redis_trouble_is_told_by_the_redis_service(tmp_path: Path, how: s
         await until(lambda: f"Redis does not answer: {reason}" in one.log)
         assert (await one.ended()).status is DeployStatus.UPDATE_FAILED
         assert await one.ask() == (502, "no-deploy")
+        await explained(one, how)
         await healed(one, before)
 
 
@@ -217,6 +253,7 @@ async def test_a_rejected_key_is_told_to_whoever_sends_a_message(tmp_path: Path)
         made = await one.client.post(session, json={"user_id": "ada"})
         answer = await one.client.post(f"{session}/{made.json()['session_id']}/message", json={"message": "hello"})
         assert (answer.status_code, answer.json()["code"]) == (502, "provider_rejected_key")
+        await explained(one, "provider-rejects-key")
         await healed(one, before)
 
 
@@ -229,6 +266,7 @@ async def test_a_wrong_sibling_url_names_a_host_that_the_edge_does_not_know(tmp_
             f"http://127.0.0.1:{wrong.port}/health", headers={"Host": f"{wrong.host}:{wrong.port}"}
         )  # fmt: skip
         assert (answer.status_code, answer.headers["x-render-routing"]) == (404, "no-server")
+        await explained(one, "wrong-sibling-url")
         await healed(one, before)
 
 
@@ -248,6 +286,7 @@ async def test_what_the_platform_does_shows_at_the_edge(tmp_path: Path, how: str
         if how == "flapping":
             await one.asked((200, ""))
             await one.asked(answer)
+        await explained(one, how)
         await healed(one, before)
 
 
@@ -255,6 +294,7 @@ async def test_asleep_the_next_request_wakes_it(tmp_path: Path) -> None:
     async with drilled(tmp_path) as one:
         before = await fired(one, "sleep")
         assert one.platform.books.standing(one.id).is_asleep
+        await explained(one, "sleep", looks=False)
         assert await one.ask() == (200, "")
         await healed(one, before)
 
@@ -265,6 +305,8 @@ async def test_a_superseded_deploy_is_canceled_and_nothing_is_down(tmp_path: Pat
         assert await one.ask() == (200, "")
         assert one.platform.deploys(one.id)[1].status is DeployStatus.CANCELED
         assert one.events("deploy_ended")[-1]["reason"] == {"newDeploy": {"id": one.platform.deploys(one.id)[0].id}}
+        await one.ended()
+        await explained(one, "deploy-superseded")
         await healed(one, before)
 
 
@@ -274,6 +316,7 @@ async def test_a_build_that_fails_leaves_the_old_deploy_serving(tmp_path: Path) 
         assert (await one.ended()).status is DeployStatus.BUILD_FAILED
         assert "ERROR: No matching distribution found for chatify-extras" in one.log
         assert await one.ask() == (200, "")
+        await explained(one, "build-fails")
         await healed(one, before)
 
 

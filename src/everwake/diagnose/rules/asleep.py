@@ -22,7 +22,7 @@ def explain(facts: Facts) -> Finding | None:
         and not host.suspenders
     ):
         staged = Finding(
-            sure=0.6, because=(host.cite("instances", "no instance, one deploy live"),), next=NEXT, remedy="wake"
+            sure=0.8, because=(host.cite("instances", "no instance, one deploy live"),), next=NEXT, remedy="wake"
         )
     idle = facts.log.last(K.IDLING) if facts.log else None
     logged = None

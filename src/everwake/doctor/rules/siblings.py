@@ -12,6 +12,7 @@ from everwake.doctor.urls import Url, dissect
 __all__ = ["RULE"]
 
 _ALIKE = 0.6
+_NETLOC = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 # A service's own address, which it may well know.
 _OWN = frozenset(
     {
@@ -118,6 +119,9 @@ def _address(
                     edits=((end, len(variable.value), there.path),),
                 )
         return
+    if host.endswith(".localhost"):
+        yield from _rehearsed(variable, host, start, meant, siblings, case)
+        return
     domain = platform_domain(host)
     if not domain or not any(platform_domain(one) == domain for one in hosts):
         near = next((one for one in hosts if "." in host and one != host and _slip(one, host)), None)
@@ -159,6 +163,25 @@ def _address(
         problem="wrong_sibling_host", fix=f"no service of the fleet has this host; {whose} is {siblings[whose].hosts[0]}",
         at=start, end=end,
         edits=_edit(start, end, siblings, whose) if clear and score >= _ALIKE and alike == whose else (),
+    )  # fmt: skip
+
+
+def _rehearsed(
+    variable: Variable, host: str, start: int, meant: str | None, siblings: dict[str, Url], case: Case
+) -> Iterator[Hit]:
+    """On the simulated platform a service answers as NAME.localhost too; here it is written as its own address and port."""
+    label = host.removesuffix(".localhost")
+    if label in siblings or label == case.context.service:
+        return
+    whose = meant or next((name for name in siblings if label.startswith(f"{name}-")), None)
+    if whose is None:
+        return
+    netloc = _NETLOC.match(variable.value, start)
+    end = netloc.end() if netloc else start + len(host)
+    there = siblings[whose].host + (f":{siblings[whose].port}" if siblings[whose].port else "")
+    yield Hit(
+        problem="wrong_sibling_host", fix=f"no service of the fleet has this host; {whose} is {there}", at=start, end=end,
+        edits=((start, end, there),),
     )  # fmt: skip
 
 
@@ -260,6 +283,16 @@ RULE = Rule(
             (),
             {"CHATBOT_URL": "https://chat.example.com"},
             context={"siblings": {"chatbot": "https://my-chatbot.onrender.com"}},
+        ),
+        Example(
+            ("CHATBOT_URL wrong_sibling_host",),
+            {"CHATBOT_URL": "http://chatbot-ww0z.localhost:8701"},
+            context={"platform": "sim", "siblings": {"chatbot": "http://127.0.0.1:8702"}},
+        ),
+        Example(
+            (),
+            {"CHATBOT_URL": "http://chatbot.localhost:8701"},
+            context={"platform": "sim", "siblings": {"chatbot": "http://127.0.0.1:8702"}},
         ),
         Example(
             (),
