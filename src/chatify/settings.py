@@ -127,6 +127,7 @@ class BackendSettings(_SignIn):
     port: Whole = Field(8001, ge=1, le=65535, description="port to listen on")
     chatbot_url: HttpUrl = Field("http://127.0.0.1:8000", description="where the chatbot answers")
     keeper_url: HttpUrl | None = Field(None, description="where Everwake's keeper answers")
+    keeper_token: Key | None = Field(None, description="token of that keeper's API, where it asks for one")
     reply_wait: Seconds = Field(10.0, ge=0, le=60, description="longest a POST waits for its reply before 202")
     rate_limit: Whole = Field(
         300, ge=1, le=1_000_000, description="messages a user may send at once; refills in a minute"

@@ -34,6 +34,7 @@ from chatify.backend.bodies import (
 )
 from chatify.backend.chatbot import Chatbot, Patience
 from chatify.backend.hub import Event, Hub
+from chatify.backend.keeper import Keeper
 from chatify.backend.line import Lines
 from chatify.backend.orchestrator import Orchestrator, Pace, made_of, moment
 from chatify.backend.outbox import (
@@ -101,9 +102,11 @@ class _Backend:
         self.waker = self.orchestrator.waker
         self.personalities = Personalities(self.chatbot, self.waker, self.outbox)
         self.sign_in: Any = None
+        self.keeper = _keeper(settings)
         self.lines = Lines(
-            self.outbox, self.hub, self.waker, owner_of=self._verified if settings.require_sign_in else None
-        )
+            self.outbox, self.hub, self.waker, owner_of=self._verified if settings.require_sign_in else None,
+            used=self._used,
+        )  # fmt: skip
         self.keepalive = KeepAlive(service=SERVICE)
         self.rate = RateLimiter(settings.rate_limit)
         self._owners: OrderedDict[str, str] = OrderedDict()
@@ -114,6 +117,8 @@ class _Backend:
         """Own everything that runs beside the requests."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.orchestrator.run()), group.create_task(self.hub.run())]
+            if self.keeper is not None:
+                tasks.append(group.create_task(self.keeper.run()))
             if self.settings.require_sign_in:
                 tasks.append(group.create_task(self._load_sign_in()))
             try:
@@ -219,6 +224,7 @@ class _Backend:
 
     async def list_personalities(self) -> Response:
         """Whom one can talk to."""
+        self._used()
         items, is_stale = await self.personalities.offered()
         return JSONResponse({"items": items, "next": None, "stale": is_stale})
 
@@ -226,6 +232,7 @@ class _Backend:
         """Begin a conversation; answered at once, also while the chatbot sleeps."""
         user_id = await self._user(authorization, new.user_id)
         self._take(user_id)
+        self._used()
         personality_id = new.personality_id or DEFAULT_PERSONALITY
         made = await self.orchestrator.make(user_id, personality_id, CREATE_WITHIN_S)
         is_known: bool | None = None
@@ -267,6 +274,7 @@ class _Backend:
         """Say something. 200 with the reply if it is there within REPLY_WAIT; else 202, and it comes later."""
         text = checked_message(incoming.message)
         self._take(await self._owner(session_id, authorization))
+        self._used()
         message_id = incoming.message_id or secrets.token_urlsafe(12)
         with self.hub.waiting(session_id, message_id) as told:
             match await self._stored(self.orchestrator.accept(session_id, message_id, text)):
@@ -349,6 +357,11 @@ class _Backend:
             raise _no_session()
         return owner
 
+    def _used(self) -> None:
+        """Somebody is there: the keeper is told, and nobody waits for that."""
+        if self.keeper is not None:
+            self.keeper.used()
+
     def _take(self, user_id: str) -> None:
         wait_s = self.rate.take(user_id, time.monotonic())
         if wait_s is not None:
@@ -364,6 +377,15 @@ class _Backend:
             raise Problem(503, "store_unavailable", detail, retry_after_s=failure.retry_after_s) from None
         self._outbox_state = "ok"
         return answer
+
+
+def _keeper(settings: BackendSettings) -> Keeper | None:
+    if settings.keeper_url is None:
+        return None
+    token = settings.keeper_token
+    return Keeper(
+        str(settings.keeper_url), str(settings.chatbot_url), token=token.get_secret_value() if token else None
+    )
 
 
 def _outbox(settings: BackendSettings, pace: Pace) -> tuple[Outbox, Hub]:

@@ -29,7 +29,10 @@ Owner = Callable[[str], Awaitable[str | None]]
 
 
 class Lines:
-    """Every open line. owner_of: the user id of an ID token; None where nobody has to sign in.   most: lines at once."""
+    """Every open line. owner_of: the user id of an ID token; None where nobody has to sign in.   most: lines at once.
+
+    used: called when a page opens its line and at each of its pings, which only a page that is looked at sends.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Lines:
         *,
         owner_of: Callable[[str], Awaitable[str]] | None,
         most: int = 10_000,
+        used: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._hub = hub
         self._waker = waker
         self._owner_of = owner_of
         self._most = most
+        self._used = used
         self._open = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -76,13 +81,14 @@ class Lines:
             if session is None or (user_id is not None and session.user_id != user_id):
                 await socket.close(POLICY, "no such session")
                 return
+            self._used()
             hello = {"type": "hello", "session_id": session_id, "chatbot": self._waker.standing.value}
             await _send(socket, hello)
             await self._both_ways(socket, session, listener)
 
     async def _both_ways(self, socket: WebSocket, session: ChatSession, listener: Listener) -> None:
         """Read and write side by side, until either ends."""
-        reader = asyncio.create_task(_read(socket, listener))
+        reader = asyncio.create_task(_read(socket, listener, self._used))
         try:
             await self._write(socket, session, listener, reader)
         finally:
@@ -163,12 +169,13 @@ async def _frame(socket: WebSocket) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-async def _read(socket: WebSocket, listener: Listener) -> None:
+async def _read(socket: WebSocket, listener: Listener, used: Callable[[], None]) -> None:
     """Answer pings; everything else is ignored. Ends the writer when the client goes."""
     try:
         while True:
             frame = await _frame(socket)
             if frame is not None and frame.get("type") == "ping":
+                used()
                 seq = frame.get("seq")
                 answer = {"type": "pong", "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"}
                 listener.tell(answer if not isinstance(seq, int) else {**answer, "seq": seq})

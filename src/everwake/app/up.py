@@ -45,7 +45,7 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
     "backend": (*_OF_ALL, *_OF_SIGN_IN, "REPLY_WAIT", "RATE_LIMIT", "BODY_LIMIT"),
     "redis-service": _OF_ALL,
 }  # fmt: skip
-DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "KEEPER_URL", "PORT", "REDIS_URL")
+DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "KEEPER_TOKEN", "KEEPER_URL", "PORT", "REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
