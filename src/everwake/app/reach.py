@@ -27,6 +27,35 @@ class RunningKeeper:
     url: str
     token: Secret | None = None
 
+    def call(self, method: str, path: str, body: object = None, within_s: float = ASK_S) -> tuple[int, dict[str, Any]]:
+        """Ask its API; the status and the document, problem documents included.
+
+        Raises:
+            OutOfReach: it does not answer, or not with a document.
+        """
+        request = Request(f"{self.url}{path}", method=method)  # noqa: S310 - http, from our own file
+        request.add_header("Accept", "application/json")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(body).encode()
+        if self.token is not None:
+            request.add_header("Authorization", f"Bearer {self.token.reveal()}")
+        try:
+            with build_opener(ProxyHandler({})).open(request, timeout=within_s) as answer:
+                status, raw = answer.status, answer.read(ANSWER_BYTES)
+        except HTTPError as refusal:
+            with refusal:
+                status, raw = refusal.code, refusal.read(ANSWER_BYTES)
+        except OSError:
+            raise OutOfReach(f"the keeper at {self.url} does not answer") from None
+        try:
+            found = json.loads(raw)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise OutOfReach(f"the keeper at {self.url} answered {status}, and no document")
+        return status, found
+
     def service(self, name: str) -> dict[str, Any] | None:
         """What it knows of a service; None when it has none of that name.
 

@@ -27,9 +27,10 @@ from everwake.remedy.execute import Executor, Mended, Surroundings
 from everwake.remedy.guard import Asked, Go, Later, Limits, No, judge
 from everwake.remedy.plan import WELL, Act, AskHuman, Case, Decision, Playbook, Wait, decide, live_deploy
 from everwake.remedy.prove import Prover
+from everwake.remedy.standing import Planned, Standing
 from everwake.remedy.telling import notice_of_ask, notice_of_end, notice_of_person, step_line, title_of
 
-__all__ = ["Keeping", "Planned", "Repairer", "Standing"]
+__all__ = ["Keeping", "Repairer"]
 
 log = logging.getLogger(__name__)
 
@@ -76,28 +77,6 @@ class Keeping(Protocol):
     def proved(self, name: str, proof: Proof) -> object:
         """It was tried whether it is well."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What would be done about a service if somebody said yes now. refused: why it would not be done all the same, or None."""
-
-    decision: Decision
-    refused: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How repairs stand for one service. run: the open remedy, else the last one that this keeper knows of.
-
-    decision: what was decided last, None while it is well.   refused: why nothing is done about that, or None.
-    """
-
-    repair: str
-    switch: Switch
-    run: RemedyRun | None = None
-    decision: Decision | None = None
-    refused: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,6 +128,8 @@ class Repairer:
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._switch = Switch()
+        # Set once it has taken over what the last keeper left: before that nothing is begun.
+        self.resumed = asyncio.Event()
 
     # --- what it hears ------------------------------------------------------------------------------------------------
 
@@ -285,6 +266,7 @@ class Repairer:
             self._know(run)
             if run.state is not RunState.ASKED:
                 self._start(run.service, self._go_on(run.id, run.service))
+        self.resumed.set()
 
     async def _until_due(self) -> None:
         waiting = [one.due_s for name, one in self._thoughts.items() if name not in self._under_way]

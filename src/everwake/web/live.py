@@ -183,7 +183,7 @@ class Hub:
         door, told = self._door, answers.Head()
         for title, state, next_check_at, _ in self._cards.values():
             told.add(title, state, next_check_at)
-        head = told.body(door.name, door.monitoring, door.trouble)
+        head = told.body(door.name, door.monitoring, door.trouble, door.switch)
         if head != self._head:
             self._head = head
             ring.add("fleet", answers.json_bytes(head))
