@@ -13,7 +13,7 @@ from everwake.doctor.examination import Finding, Study, apply
 
 __all__ = ["Mended", "mend", "mend_values"]
 
-_PASSES = 8
+_PASSES = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ def mend(text: str, examine: Callable[[str], Study]) -> Mended:
             continue
         text, study = mended, after
         fixed += made
+        refused.clear()  # what could not be said in the text of before may be said in this one
     return Mended(text=text, fixed=tuple(fixed), study=study)
 
 

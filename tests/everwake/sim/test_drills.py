@@ -294,6 +294,7 @@ async def test_asleep_the_next_request_wakes_it(tmp_path: Path) -> None:
     async with drilled(tmp_path) as one:
         before = await fired(one, "sleep")
         assert one.platform.books.standing(one.id).is_asleep
+        await until(lambda: not one.platform.instances(one.id))
         await explained(one, "sleep", looks=False)
         assert await one.ask() == (200, "")
         await healed(one, before)

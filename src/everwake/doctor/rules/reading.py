@@ -157,7 +157,9 @@ def _twice(document: Document) -> Iterator[Hit]:
         if len(entries) > 1:
             first, last = entries[0], entries[-1]
             same = len({entry.value for entry in entries}) == 1
-            edits = tuple(_line_of(document, entry) for entry in entries[1:]) if same else ()
+            # Of a value that was broken over two lines, the line that goes would leave the other half to its neighbour.
+            whole = same and not any(_is_broken(document, entry) for entry in entries)
+            edits = tuple(_line_of(document, entry) for entry in entries[1:]) if whole else ()
             fix = (
                 f"keep one: line {first.line} says the same"
                 if same
@@ -174,6 +176,12 @@ def _twice(document: Document) -> Iterator[Hit]:
                 found=key,
                 is_error=not same,
             )
+
+
+def _is_broken(document: Document, entry: Entry) -> bool:
+    """Whether a line that is no assignment follows."""
+    after = next((n for n, each in enumerate(document.pieces, 1) if each.entry is entry), len(document.pieces))
+    return after < len(document.pieces) and document.pieces[after].kind == "odd"
 
 
 def _line_of(document: Document, entry: Entry) -> Edit:
@@ -222,7 +230,12 @@ def _odd_line(document: Document, piece: Piece, before: Entry | None) -> Hit | N
             found=f"a single {unclosed[2]}" if not closed else "text after the quote",
             is_error=True,
         )
-    if before is not None and re.fullmatch(r"[\w+/=.:@%~-]{6,}", line) and before.value and not before.quote:
+    if (
+        before is not None
+        and before.value
+        and not (before.quote or before.comment)
+        and re.fullmatch(r"[\w+/=.:@%~-]{6,}", line)
+    ):
         if "-----BEGIN" in before.value or "PRIVATE KEY" in before.value:
             return None  # rules/pem.py has said it
         end = _line_stop(document.text, before.value_at)
