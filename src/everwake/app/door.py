@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from everwake.app.recording import Recording
 from everwake.app.repairing import Repairer
 from everwake.app.saving import Saving
+from everwake.errors import OutOfReach
 from everwake.model import Incident, LogLine, Observation, RemedyRun
 from everwake.ports import Switch
 from everwake.remedy.standing import Planned, Standing
@@ -90,10 +91,18 @@ class Listeners:
 
 
 class Door:
-    """One keeper, its past, and who listens. own_trouble: what is wrong beside what the keeper knows, in words."""
+    """One keeper, its past, and who listens. own_trouble: what is wrong beside what the keeper knows, in words.
+
+    repairer: None where nothing is repaired.
+    """
 
     def __init__(
-        self, keeper: Keeper, past: Past, recording: Recording, listeners: Listeners, repairer: Repairer
+        self,
+        keeper: Keeper,
+        past: Past,
+        recording: Recording,
+        listeners: Listeners,
+        repairer: Repairer | None = None,
     ) -> None:
         self._keeper, self._past, self._recording, self._listeners = keeper, past, recording, listeners
         self._repairer = repairer
@@ -144,7 +153,7 @@ class Door:
         """Hear of changes from now on; the answer ends it."""
         return self._listeners.add(listener)
 
-    def hours(self) -> HoursKnown:
+    def free_hours(self) -> HoursKnown:
         """The free hours as they were counted last."""
         counted = self.saving.counted if self.saving else None
         if counted is None or self.saving is None:
@@ -187,25 +196,30 @@ class Door:
     @property
     def switch(self) -> Switch:
         """Whether all repairs are stopped."""
-        return self._repairer.switch
+        return self._repairer.switch if self._repairer else Switch()
 
     async def set_switch(self, is_stopped: bool, by: str) -> bool:
         """Stop all repairs, or allow them again; False when that changed nothing."""
-        changed = await self._repairer.set_switch(is_stopped, by)
+        changed = await self._repairs().set_switch(is_stopped, by)
         self._listeners.changed("")
         return changed
 
     def repair(self, name: str) -> Standing:
         """How repairs stand for one service. Raises KeyError."""
-        return self._repairer.standing(name)
+        return self._repairs().standing(name)
 
     async def plan(self, name: str) -> Planned:
         """What would be done about it if somebody said yes. Raises KeyError."""
-        return await self._repairer.plan(name)
+        return await self._repairs().plan(name)
 
     async def begin(self, name: str, by: str) -> RemedyRun:
         """Somebody said yes. Raises KeyError, Finding."""
-        return await self._repairer.begin(name, by)
+        return await self._repairs().begin(name, by)
+
+    def _repairs(self) -> Repairer:
+        if self._repairer is None:
+            raise OutOfReach("this keeper repairs nothing")
+        return self._repairer
 
     # --- the past -----------------------------------------------------------------------------------------------------
 

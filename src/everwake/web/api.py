@@ -57,7 +57,6 @@ class Api:
         }
         writes: dict[str, Answer] = {
             "/services/{name}/check": self.check,
-            "/services/{name}/remedy": self.remedy,
             "/checks": self.check_all,
             "/monitoring/start": self.start,
             "/monitoring/stop": self.stop,
@@ -76,7 +75,7 @@ class Api:
         async for view in each_service(door):
             head.add(view.title, view.state, view.next_check_at)
             services.append(answers.json_bytes(self._service(view)))
-        rest = answers.json_bytes(head.body(door.name, door.monitoring, door.trouble))
+        rest = answers.json_bytes(head.body(door.name, door.monitoring, door.trouble, door.switch))
         return _json(b'%s,"services":[%s]}' % (rest[:-1], b",".join(services)))
 
     async def services(self, request: Request) -> Response:
@@ -198,11 +197,6 @@ class Api:
         """Watch nothing any more, and let go of every heartbeat."""
         changed = self._door.stop_monitoring()
         return _json({"monitoring": self._door.monitoring, "changed": changed})
-
-    async def remedy(self, request: Request) -> Response:
-        """Mend a service; not built yet."""
-        self._view(request)
-        raise Problem(501, "not_built_yet", "This keeper watches; it has no remedies yet.")
 
 
 def _json(body: Any, status: int = 200) -> Response:

@@ -20,8 +20,8 @@ from everwake.web import answers, metrics, openapi, problems
 from everwake.web.api import Api, each_service
 from everwake.web.auth import COOKIE, COOKIE_LASTS_S, Attempts, Doorkeeper, require_safe
 from everwake.web.badge import badge
-from everwake.web.door import HistoryUnavailable, KeeperDoor
 from everwake.web.body import read_body
+from everwake.web.door import HistoryUnavailable, KeeperDoor
 from everwake.web.gate import Gate, too_often
 from everwake.web.hours import HoursApi
 from everwake.web.live import LINES, Hub
@@ -67,7 +67,7 @@ def create(door: KeeperDoor, settings: Keeper, *, clock: Clock | None = None, ke
                     task.cancel()
 
     app = Starlette(
-        routes=[*Api(door, hub, uptimes, clock).routes, *HoursApi(door).routes, *site.routes],
+        routes=[*Api(door, hub, uptimes, clock).routes, *HoursApi(door).routes, *Remedies(door).routes, *site.routes],
         middleware=[Middleware(Gate, doorkeeper, attempts, clock)],
         exception_handlers=problems.handlers,
         lifespan=lifespan,

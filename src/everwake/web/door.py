@@ -135,7 +135,7 @@ class KeeperDoor(Protocol):
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear of changes from now on; the answer ends it."""
 
-    def hours(self) -> HoursKnown:
+    def free_hours(self) -> HoursKnown:
         """The free hours."""
 
     def named_by(self, url: str) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from everwake.model import FailureKind, Level, Phase, State
+from everwake.model import FailureKind, Level, Phase, RunState, State, StepState
 from everwake.web.door import SPANS, Resolution
 from everwake.web.gate import BODY_LIMIT_BYTES
 from everwake.web.hours import HOLD_MOST_S
@@ -51,6 +51,7 @@ _HEAD: Schema = {
     "counts": {"type": "object", "additionalProperties": _COUNT, "description": "services by state"},
     "next_check_at": _MAYBE_TIME,
     "trouble": {"type": "array", "items": _TEXT, "description": "what is wrong with the keeper itself"},
+    "repairs": _ref("Switch"),
 }
 
 _REASONS: Schema = {"type": "object", "additionalProperties": _TEXT}
@@ -111,6 +112,38 @@ _SCHEMAS: Mapping[str, Schema] = {
         actions={"type": "array", "items": _ref("Action")}, proof=_object(proved=_FLAG, criteria={"type": "array"}),
     ),
     "Incidents": _list(_ref("Incident")),
+    "Switch": _object(stopped=_FLAG, by=_or_null(_TEXT), at=_MAYBE_TIME),
+    "Switched": _object(stopped=_FLAG, by=_or_null(_TEXT), at=_MAYBE_TIME, changed=_FLAG),
+    "Repairs": _object(stopped=_FLAG, by=_or_null(_TEXT), at=_MAYBE_TIME, open={"type": "array", "items": _ref("Remedy")}),
+    "Plan": _object(
+        remedy=_TEXT, about=_TEXT, cause=_TEXT, why=_TEXT, costs=_TEXT, deploys=_COUNT, proved_by=_TEXT,
+        steps={"type": "array", "items": _object(do=_TEXT, says=_TEXT)},
+    ),
+    "Thought": _object(
+        decision={"type": "string", "enum": ["act", "wait", "ask"]}, why=_TEXT, next=_TEXT, plan=_or_null(_ref("Plan"))
+    ),
+    "Remedy": _object(
+        id=_TEXT, service=_TEXT, incident=_or_null(_TEXT), remedy=_TEXT, about=_TEXT, cause=_TEXT, why=_TEXT, costs=_TEXT,
+        proved_by=_TEXT, by=_TEXT, state={"type": "string", "enum": [state.value for state in RunState]}, asked_at=_TIME,
+        began_at=_MAYBE_TIME, ended_at=_MAYBE_TIME, outcome=_TEXT,
+        steps={
+            "type": "array",
+            "items": _object(
+                do=_TEXT, says=_TEXT, state={"type": "string", "enum": [state.value for state in StepState]}, at=_MAYBE_TIME,
+                ended_at=_MAYBE_TIME, said=_TEXT,
+            ),
+        },
+        proof=_object(proved=_FLAG, criteria={"type": "array"}),
+    ),
+    "Planned": _object(
+        service=_TEXT, decision={"type": "string", "enum": ["act", "wait", "ask"]}, why=_TEXT, next=_TEXT,
+        plan=_or_null(_ref("Plan")), refused=_or_null(_TEXT),
+    ),
+    "Begun": _object(service=_TEXT, run=_ref("Remedy")),
+    "Repair": _object(
+        service=_TEXT, repair={"type": "string", "enum": ["off", "ask", "auto"]}, repairs=_ref("Switch"),
+        run=_or_null(_ref("Remedy")), thought=_or_null(_ref("Thought")), refused=_or_null(_TEXT),
+    ),
     "Line": _object(at=_TIME, level=_enum(Level), text=_TEXT, service=_or_null(_TEXT)),
     "Log": _list(_ref("Line")),
     "Looks": _object(looks=_COUNT),
@@ -165,8 +198,11 @@ def document(version: str) -> Schema:
     page = _content("text/html", _TEXT)
     check = _operation("Look at one service now", _json("Looked"), 403, 404, 422, takes=(_WAIT,))
     check["responses"]["202"] = {"description": "Looking", **_json("Looks")}
-    remedy = _operation("Mend a service (not built yet)", _json("Problem"), 403, 404, 501)
-    del remedy["responses"]["200"]
+    remedy = _operation("See what would mend it, or begin", _json("Planned"), 403, 404, 408, 409, 422, 503)
+    remedy["responses"]["202"] = {"description": "Begun", **_json("Begun")}
+    wants = _object(plan={**_FLAG, "description": "what would be done"})
+    says_yes = _object(yes={**_FLAG, "description": "do it"})
+    remedy["requestBody"] = {"required": True, **_content("application/json", {"oneOf": [wants, says_yes]})}
     service = "/api/v1/services/{name}"
     paths: dict[str, Schema] = {
         "/api/v1/fleet": {"get": _operation("How everything stands", _json("Fleet"))},
@@ -180,7 +216,10 @@ def document(version: str) -> Schema:
         },
         f"{service}/diagnosis": {"get": _operation("Why it is not as it should be", _json("Diagnosis"), 404)},
         f"{service}/check": {"post": check},
-        f"{service}/remedy": {"post": remedy},
+        f"{service}/remedy": {"get": _operation("How its repairs stand", _json("Repair"), 404), "post": remedy},
+        "/api/v1/repairs": {"get": _operation("The red switch, and what is under way", _json("Repairs"))},
+        "/api/v1/repairs/stop": {"post": _operation("Stop all repairs", _json("Switched"), 403, 408, 422, 503)},
+        "/api/v1/repairs/start": {"post": _operation("Allow repairs again", _json("Switched"), 403, 408, 422, 503)},
         f"{service}/wake": {
             "post": _operation("Wake it, what it needs first", _json("Waking"), 403, 404, 422, status=202, takes=(_HOLD,))
         },
@@ -218,7 +257,7 @@ def document(version: str) -> Schema:
                 operation["parameters"] = in_path + operation.get("parameters", [])
     about = (
         "What a keeper knows of its fleet. Times are RFC 3339 in UTC, lists are `{items, next}`, errors are problem documents "
-        f"(RFC 9457). No body is needed anywhere; none may be larger than {BODY_LIMIT_BYTES} bytes."
+        f"(RFC 9457). Only a remedy needs a body; none may be larger than {BODY_LIMIT_BYTES} bytes."
     )
     return {
         "openapi": "3.1.0",

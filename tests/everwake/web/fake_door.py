@@ -7,7 +7,22 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
-from everwake.model import Failure, FailureKind, Incident, Level, LogLine, Observation, Phase, State
+from everwake.errors import Finding
+from everwake.model import (
+    Failure,
+    FailureKind,
+    Incident,
+    Level,
+    LogLine,
+    Observation,
+    Phase,
+    RemedyRun,
+    RunState,
+    State,
+)
+from everwake.ports import Switch
+from everwake.remedy.plan import Act, Wait
+from everwake.remedy.standing import Planned, Standing
 from everwake.watch.view import Heart, Seen, ServiceView
 from everwake.web.door import SPANS, HistoryUnavailable, HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
 
@@ -57,6 +72,9 @@ class FakeDoor:
         self.seen: list[Observation] = []
         self.has_history = True
         self.known_hours = HoursKnown()
+        self.red = Switch()
+        self.repairs: dict[str, Standing] = {}
+        self.planned: dict[str, Planned] = {}
         self.asked: Counter[str] = Counter()
         self.listeners: list[Listener] = []
         self.answers_looks = True
@@ -105,7 +123,7 @@ class FakeDoor:
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
 
-    def hours(self) -> HoursKnown:
+    def free_hours(self) -> HoursKnown:
         return self.known_hours
 
     def named_by(self, url: str) -> str | None:
@@ -115,6 +133,41 @@ class FakeDoor:
         _ = self.views[name]
         self.asked[f"wake {name}"] += 1
         return [name]
+
+    @property
+    def switch(self) -> Switch:
+        return self.red
+
+    async def set_switch(self, is_stopped: bool, by: str) -> bool:
+        changed, self.red = self.red.is_stopped != is_stopped, Switch(is_stopped=is_stopped, by=by)
+        for listener in list(self.listeners):
+            listener.changed("")
+        return changed
+
+    def repair(self, name: str) -> Standing:
+        _ = self.views[name]
+        return replace(self.repairs.get(name, Standing(repair="ask", switch=self.red)), switch=self.red)
+
+    async def plan(self, name: str) -> Planned:
+        _ = self.views[name]
+        self.asked[f"plan {name}"] += 1
+        return self.planned.get(name, Planned(decision=Wait(why="it is up")))
+
+    async def begin(self, name: str, by: str) -> RemedyRun:
+        self.asked[f"begin {name} by {by}"] += 1
+        planned = self.planned.get(name) if name in self.views else None
+        if name not in self.views:
+            raise KeyError(name)
+        if planned is None or not isinstance(planned.decision, Act):
+            raise Finding("nothing is to be done: it is up")
+        plan = planned.decision
+        run = RemedyRun(
+            id="rem-1", service=name, incident=f"inc-{name}", playbook=plan.playbook, cause=plan.cause, why=plan.why,
+            asked_at=datetime.now(UTC), began_at=datetime.now(UTC), steps=plan.steps, by=by, state=RunState.RUNNING,
+            about=plan.about,
+        )  # fmt: skip
+        self.repairs[name] = Standing(repair="ask", switch=self.red, run=run, decision=plan)
+        return run
 
     def start_monitoring(self) -> bool:
         was, self.monitoring = self.monitoring, True

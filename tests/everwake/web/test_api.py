@@ -26,6 +26,7 @@ async def test_the_fleet_tells_state_counts_next_look_and_every_service() -> Non
             "counts": {"up": 1, "down": 1},
             "next_check_at": "2026-01-01T11:30:00.000Z",
             "trouble": [],
+            "repairs": {"stopped": False, "by": None, "at": None},
         }
         assert [service["name"] for service in body["services"]] == ["chatbot", "backend"]
 
@@ -223,11 +224,6 @@ async def test_a_diagnosis_is_honest_about_what_is_not_known() -> None:
         assert (cause["cause"], cause["sure"]) == ("unknown", None)
         assert {"from": "keeper.failure", "quote": "refused in connect: nobody listens"} in cause["evidence"]
         assert {"from": "http.headers.server", "quote": "x"} in cause["evidence"]
-
-
-async def test_a_remedy_says_that_there_are_none_yet() -> None:
-    async with site("chatbot") as here:
-        assert (await here.post("/api/v1/services/chatbot/remedy", 501))["code"] == "not_built_yet"
 
 
 @pytest.mark.parametrize(
