@@ -33,7 +33,7 @@ class HoursApi:
 
     async def hours(self, request: Request) -> Response:
         """The free hours, by platform, as they were counted last."""
-        found = self._door.hours()
+        found = self._door.free_hours()
         body = {
             "counted_at": answers.when(found.counted_at),
             "platforms": {name: telling.document(hours) for name, hours in found.hours.items()},

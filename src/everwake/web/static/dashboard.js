@@ -6,6 +6,7 @@ import { Activity } from "./activity.js";
 import { Cards, button, node, write } from "./cards.js";
 import { Details } from "./details.js";
 import { Fleet } from "./fleet.js";
+import { Hours } from "./hours.js";
 import { listen } from "./line.js";
 import * as server from "./server.js";
 import { Stories } from "./story.js";
@@ -245,4 +246,5 @@ setInterval(() => {
   stories.tick(server.now());
 }, 1_000);
 
+new Hours($("free-hours")).keep();
 listen({ heard, live, snapshot: () => fleet.head && fleet.snapshot() });

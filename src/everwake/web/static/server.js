@@ -37,6 +37,7 @@ async function call(method, path, deadline_ms = DEADLINE_MS) {
 const of = (name) => `api/v1/services/${encodeURIComponent(name)}`;
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null)).toString();
 
+export const hours = () => call("GET", "api/v1/hours");
 export const health = () => call("GET", "health", 10_000);
 export const start = () => call("POST", "api/v1/monitoring/start");
 export const stop = () => call("POST", "api/v1/monitoring/stop");

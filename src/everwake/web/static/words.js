@@ -107,8 +107,9 @@ export function moment(at, now) {
 }
 
 /** The line under a card's address: for how long it has been so, and why if that is known. */
-export function standing({ state, since, cause }, now) {
+export function standing({ state, since, cause, rests, turns_at, awake }, now) {
   const lasted = since ? span(now - Date.parse(since)) : null;
+  if (rests && state === "asleep") return resting({ cause, turns_at, awake }, now);
   const why = cause ? cause : null;
   const said = {
     up: lasted ? `since ${lasted}` : "not looked at yet",
@@ -118,6 +119,17 @@ export function standing({ state, since, cause }, now) {
     unknown: lasted ? `not known for ${lasted}` : "not looked at yet",
   }[state] ?? (lasted ? `${state} for ${lasted}` : state);
   return { said, why };
+}
+
+const HOUR = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/** Of one that is sent nothing now: "on purpose until 08:00 · window 08:00-24:00", by the reader's own clock. */
+function resting({ cause, turns_at, awake }, now) {
+  const why = cause && !cause.startsWith("on purpose") ? cause : cause?.includes("still runs") ? "an instance still runs" : null;
+  const assumed = cause?.includes("assumed") ? " (assumed)" : "";
+  if (!turns_at) return { said: `on purpose${assumed}, until somebody uses it`, why };
+  const until = ms(turns_at) - now < 86_400_000 ? HOUR.format(ms(turns_at)) : moment(turns_at, now);
+  return { said: `on purpose${assumed} until ${until} · window ${awake}`, why };
 }
 
 /** What failed, in a few words: "answered 502", "no answer in time". failed: {kind, ..}; status: of the answer, if there was one. */
