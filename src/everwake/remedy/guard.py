@@ -17,6 +17,9 @@ from everwake.remedy.plan import WELL, Act
 
 __all__ = ["Asked", "Go", "Judgement", "Later", "Limits", "No", "judge", "pause_s"]
 
+# A deploy of ours is told from one of before by the platform's clock, which is known to a second or two (`platforms`).
+FRESH_S = 3.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -124,6 +127,10 @@ def _busy(asked: Asked, mine: Sequence[RemedyRun]) -> Judgement | None:
     deploy = next((one for one in asked.deploys or () if one.is_running), None)
     if deploy is not None:
         return Later(why=f"the deploy {deploy.id} is under way, and it is not ours", for_s=asked.pace_s)
+    newest = next(iter(asked.deploys or ()), None)
+    since_s = (asked.at - newest.created_at).total_seconds() if newest and newest.created_at else FRESH_S
+    if newest is not None and abs(since_s) < FRESH_S:
+        return Later(why=f"the deploy {newest.id} was begun a moment ago", for_s=FRESH_S)
     return None
 
 

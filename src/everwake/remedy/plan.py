@@ -177,7 +177,8 @@ def decide(case: Case, playbooks: Mapping[str, Playbook]) -> Decision:
         if not isinstance(found, Unfit):
             return _patiently(case, found) if isinstance(found, AskHuman) else found
         reasons.append(f"{playbook.name}: {found.why}")
-    return _patiently(case, AskHuman(cause=top.cause, reason="; ".join(reasons)[:400], next=top.next))
+    said = "; ".join(reasons)[:400] or f"no remedy is known for {top.cause}"
+    return _patiently(case, AskHuman(cause=top.cause, reason=said, next=top.next))
 
 
 def _candidates(cause: Cause, playbooks: Mapping[str, Playbook]) -> list[Playbook]:
@@ -195,7 +196,8 @@ def _allowed(case: Case, cause: Cause, act: Act) -> Act | Wait | AskHuman | Unfi
         )
     before = [one for one in case.tried if (one.playbook, one.about) == (act.playbook, act.about)]
     if before:
-        return Unfit(why=f"tried already: {before[-1].outcome or 'it did not help'}")
+        came_again = "it helped, and the same came again" if before[-1].helped else "it did not help"
+        return Unfit(why=f"tried already: {before[-1].outcome or came_again}")
     if cause.sure < SURE and case.age_s < PATIENCE_PACES * case.pace_s and not case.asked:
         return Wait(why=f"{cause.cause} is only {cause.sure:.0%} sure", for_s=case.pace_s)
     if cause.sure < GUESS and not case.asked:
