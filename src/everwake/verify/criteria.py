@@ -138,7 +138,7 @@ def proof(seen: Evidence) -> Proof:
 
 def least_s(seen: Evidence) -> float:
     """How long has to be looked at least: two gaps between beats, or three looks."""
-    return max(10.0, (GAPS_LEAST + 0.2) * (seen.beat_every_s or 0.0) + 2.0)
+    return max(6.0, (GAPS_LEAST + 0.2) * (seen.beat_every_s or 0.0) + 2.0)
 
 
 def seconds_left(seen: Evidence) -> float:
