@@ -53,9 +53,10 @@ class Stage:
 
     @property
     def api_deploys(self) -> list[object]:
-        """What was deployed since the stage was set."""
+        """What was deployed since the stage was set. A platform that deploys at every write cancels the one of the write before."""
         ours = (Trigger.API, Trigger.UPDATED, Trigger.ROLLBACK)
-        return [one for one in self.workspace.deploys(self.id) if one.trigger in ours]
+        every = self.workspace.deploys(self.id)
+        return [one for one in every if one.trigger in ours and one.status is not DeployStatus.CANCELED]
 
     def restarts(self) -> int:
         """How often it was restarted."""
