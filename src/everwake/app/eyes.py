@@ -1,4 +1,4 @@
-"""How the keeper sees: the checks, and a look at our own line (`watch.keeper.Eyes`)."""
+"""How the keeper sees: the checks, and a look at our own line (`watch.eyes.Eyes`)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 

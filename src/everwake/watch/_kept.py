@@ -9,7 +9,7 @@ from everwake.fleet.schema import Service
 from everwake.model import Observation
 from everwake.watch import state, view
 
-__all__ = ["HEART", "PRIMARY", "Kept", "checks_of", "every_s", "host_of", "policy_of"]
+__all__ = ["HEART", "PRIMARY", "Kept", "checks_of", "every_s", "heart_of", "host_of", "policy_of"]
 
 PRIMARY = "http"
 HEART = "heartbeat"
@@ -56,3 +56,8 @@ def checks_of(service: Service) -> tuple[str, ...]:
 def every_s(service: Service, check: str) -> float:
     """How often that check looks."""
     return service.every_s if check == PRIMARY else service.checks[int(check.partition(":")[2])].every_s
+
+
+def heart_of(service: Service) -> tuple[str, ...]:
+    """The name under which its persistent line counts as a check; none where it has no line."""
+    return (HEART,) if service.heartbeat else ()

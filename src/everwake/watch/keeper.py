@@ -5,11 +5,10 @@ It opens no socket and no file itself: looking, following, probing and recording
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import (
@@ -29,11 +28,13 @@ from everwake.model import (
 from everwake.ports import Clock, Notice, Recorder, Standing
 from everwake.watch import state, vantage, view, words
 from everwake.watch._hours import HOLD_S, Hours
-from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, host_of, policy_of
+from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, heart_of, host_of, policy_of
 from everwake.watch._ledger import Ledger
+from everwake.watch._showing import beaten, shown, view_of
+from everwake.watch.eyes import Eyes
 from everwake.watch.schedule import Schedule, next_on_grid
 
-__all__ = ["Eyes", "Keeper"]
+__all__ = ["Keeper"]
 
 log = logging.getLogger(__name__)
 
@@ -43,25 +44,6 @@ BEGUN_TOGETHER = 100
 HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
 JUMP_S = 5.0
-
-
-class Eyes(Protocol):
-    """How the keeper sees: the checks, as the composition root ties them together."""
-
-    def begin(
-        self, service: Service, check: str, patience_s: float | None, late_s: float, done: Callable[[Observation], None]
-    ) -> Callable[[], None]:
-        """Look once: `done` is called from the loop, later and once, within the check's own deadline, whatever was seen.
-
-        late_s: how late it is, for the observation. The answer ends the look; then `done` is not called.
-        """
-
-    def follow(self, service: Service) -> AsyncIterator[Beat]:
-        """Hold the persistent line for ever, reconnecting; closing the iterator lets go."""
-
-    def probe(self) -> Awaitable[vantage.Probe]:
-        """Look at our own line: names, route. Ends within 3 s."""
-        ...
 
 
 class Keeper:
@@ -300,25 +282,11 @@ class Keeper:
     def service_view(self, name: str) -> view.ServiceView:
         """How one service stands now. Raises KeyError."""
         kept = self._kept[name]
-        incident, last = self._ledger.of(name), kept.last
-        return view.ServiceView(
-            name=name,
-            title=kept.service.title,
-            url=kept.service.url,
-            group=kept.service.group,
-            state=kept.watch.state,
-            since=kept.watch.since,
-            cause=kept.watch.cause,
-            failure=kept.watch.failure,
-            latency_ms=None if last is None or last.status is None else round(last.took_s * 1000, 1),
-            status=None if last is None else last.status,
-            checked_at=None if last is None else last.at,
-            next_check_at=self._wall_time(self._schedule.at(f"{name}\0{PRIMARY}")),
-            checking=PRIMARY in kept.looking,
-            heartbeat=kept.heart,
+        incident = self._ledger.of(name)
+        return view_of(
+            kept,
             incident=incident.id if incident else None,
-            strip=kept.strip.looks(),
-            awake=kept.service.awake,
+            next_check_at=self._wall_time(self._schedule.at(f"{name}\0{PRIMARY}")),
             rests=self._monitoring and self._hours.rests(kept),
             turns_at=self._hours.rota.turn(name).until,
         )
@@ -335,7 +303,7 @@ class Keeper:
         if standing is not None:
             kept.last = standing.last
             kept.watch = state.resume(
-                standing, self._clock.now(), kept.policy, (*checks_of(service)[1:], *_heart(service))
+                standing, self._clock.now(), kept.policy, (*checks_of(service)[1:], *heart_of(service))
             )
             kept.patience_s = kept.policy.wake_patience_s if kept.watch.state is State.WAKING else None
         if service.heartbeat:
@@ -358,7 +326,7 @@ class Keeper:
             self._schedule.cancel(f"{old.name}\0{check}")
         # What failed and is no longer looked at, or in another way, is no reason for anything.
         same = {f"{one.kind}:{n}" for n, one in enumerate(service.checks) if one in old.checks[n : n + 1]} | {
-            *_heart(service)
+            *heart_of(service)
         }
         kept.watch = replace(kept.watch, failing=tuple(one for one in kept.watch.failing if one.check in same))
         if (old.url, old.heartbeat, old.heartbeat_every_s) != (
@@ -525,7 +493,7 @@ class Keeper:
         if seen.check == PRIMARY:
             kept.last = seen
             ms = None if seen.status is None else seen.took_s * 1000
-            kept.strip.add(seen.at, _shown(seen, kept.watch.state), ms)
+            kept.strip.add(seen.at, shown(seen, kept.watch.state), ms)
             waiters, kept.waiters = kept.waiters, []
             for waiter in waiters:
                 if not waiter.done():
@@ -560,19 +528,8 @@ class Keeper:
             kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
 
     def _felt(self, kept: Kept, beat: Beat) -> None:
-        heart = kept.heart or view.Heart()
-        lost = False
-        match beat.kind:
-            case BeatKind.CONNECTED:
-                heart = replace(heart, connected=True, connected_at=beat.at, missed=0)
-            case BeatKind.BEAT | BeatKind.LATE:
-                heart = replace(heart, connected=True, last_beat_at=beat.at, missed=0)
-            case BeatKind.MISSED:
-                heart = replace(heart, missed=heart.missed + 1)
-            case BeatKind.CLOSED | BeatKind.FAILED:
-                lost, heart = heart.connected, replace(heart, connected=False)
-            case BeatKind.RECONNECTING:
-                pass
+        before = kept.heart or view.Heart()
+        heart = beaten(before, beat)
         kept.heart = heart
         line = words.of_beat(kept.service, beat)
         if line is not None:
@@ -580,7 +537,7 @@ class Keeper:
         self._changed(kept.service.name)
         if beat.kind in (BeatKind.BEAT, BeatKind.LATE, BeatKind.CLOSED, BeatKind.FAILED):
             self._fold_beat(kept, beat)
-        if lost and self._is_watched(kept):
+        if before.connected and not heart.connected and self._is_watched(kept):
             # A line that drops is news of the service itself: look at once, whatever the interval.
             self._look_soon(kept, PRIMARY, 0.0)
 
@@ -663,19 +620,8 @@ class Keeper:
                 self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
 
 
-def _heart(service: Service) -> tuple[str, ...]:
-    return (HEART,) if service.heartbeat else ()
-
-
 def _was_stopped(standings: list[Standing]) -> bool:
     """Whether somebody had stopped monitoring: everybody is paused. Where a keeper died while it paused or unpaused them, what it
     did last is what was wanted."""
     newest = max(standings, key=lambda standing: standing.since, default=None)
     return newest is not None and newest.state is State.PAUSED
-
-
-def _shown(seen: Observation, now: State) -> State:
-    """How one look is drawn in the strip: what it saw, or what it was taken for while that is worse than a plain failure."""
-    if seen.failure is None:
-        return State.UP
-    return now if now in (State.WAKING, State.ASLEEP, State.UNKNOWN, State.DEGRADED, State.PAUSED) else State.DOWN

@@ -1,0 +1,60 @@
+"""How what is kept of a service is shown: its card, its strip, its persistent line. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from everwake.model import Beat, BeatKind, Observation, State
+from everwake.watch import view
+from everwake.watch._kept import PRIMARY, Kept
+
+__all__ = ["beaten", "shown", "view_of"]
+
+
+def view_of(
+    kept: Kept, *, incident: str | None, next_check_at: datetime | None, rests: bool, turns_at: datetime | None
+) -> view.ServiceView:
+    """The card of one service. The rest is what `kept` itself does not know."""
+    service, watch, last = kept.service, kept.watch, kept.last
+    return view.ServiceView(
+        name=service.name,
+        title=service.title,
+        url=service.url,
+        group=service.group,
+        state=watch.state,
+        since=watch.since,
+        cause=watch.cause,
+        failure=watch.failure,
+        latency_ms=None if last is None or last.status is None else round(last.took_s * 1000, 1),
+        status=None if last is None else last.status,
+        checked_at=None if last is None else last.at,
+        next_check_at=next_check_at,
+        checking=PRIMARY in kept.looking,
+        heartbeat=kept.heart,
+        incident=incident,
+        strip=kept.strip.looks(),
+        awake=service.awake,
+        rests=rests,
+        turns_at=turns_at,
+    )
+
+
+def shown(seen: Observation, now: State) -> State:
+    """How one look is drawn in the strip: what it saw, or what it was taken for while that is worse than a plain failure."""
+    if seen.failure is None:
+        return State.UP
+    return now if now in (State.WAKING, State.ASLEEP, State.UNKNOWN, State.DEGRADED, State.PAUSED) else State.DOWN
+
+
+def beaten(heart: view.Heart, beat: Beat) -> view.Heart:
+    """The persistent line after something happened on it."""
+    match beat.kind:
+        case BeatKind.CONNECTED:
+            return replace(heart, connected=True, connected_at=beat.at, missed=0)
+        case BeatKind.BEAT | BeatKind.LATE:
+            return replace(heart, connected=True, last_beat_at=beat.at, missed=0)
+        case BeatKind.MISSED:
+            return replace(heart, missed=heart.missed + 1)
+        case BeatKind.CLOSED | BeatKind.FAILED:
+            return replace(heart, connected=False)
+        case BeatKind.RECONNECTING:
+            return heart
