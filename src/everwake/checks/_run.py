@@ -90,10 +90,11 @@ class Checks:
         """Look once: `done` is called from the loop, once, within the check's deadline. The answer ends the look without it.
 
         check: "http", the primary one, or "KIND:N" for the N-th of `service.checks`.   late_s: goes into the observation.
-        patience_s: instead of the timeout, for the one GET that wakes a sleeping service.
+        patience_s: instead of the timeout; longer for the one GET that wakes a sleeping service, shorter for one that confirms.
         """
         wanted = self._settled(service)[check]
-        spec, timeout_s = (wanted.spec, wanted.timeout_s) if patience_s is None else (wanted.waking, patience_s)
+        timeout_s = wanted.timeout_s if patience_s is None else patience_s
+        spec = wanted.waking if timeout_s > wanted.timeout_s else wanted.spec
         look = _Look(service.name, check, wanted.known, self._clock.now(), self._clock.monotonic(), late_s)
         if wanted.kind is http.KIND:
             self._ask(look, spec, timeout_s, done)

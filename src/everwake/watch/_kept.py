@@ -45,7 +45,7 @@ def host_of(service: Service) -> str:
 
 def policy_of(service: Service) -> state.Policy:
     """How patient to be with it."""
-    return state.Policy(every_s=service.every_s, sleeps=service.sleeps, primary=PRIMARY)
+    return state.Policy(every_s=service.every_s, timeout_s=service.timeout_s, sleeps=service.sleeps, primary=PRIMARY)
 
 
 def checks_of(service: Service) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Ledger:
         self._book, changed = incidents.follow(self._book, move, first, self._depends_on, now_s)
         self._book, told = incidents.pass_time(self._book, now_s)
         news = {one.incident.service: one for one in told}
-        self._say(words.of_move(kept.service, move))
+        self._say(words.of_move(kept.service, move, self._clock.now()))
         for incident in changed:
             if incident.service != move.service and incident.service not in news:
                 self._store(self._kept.get(incident.service), None, incident)

@@ -498,7 +498,7 @@ class Keeper:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(seen)
-        self._say(words.of_look(kept.service, seen, kept.watch.cause))
+        self._say(words.of_look(kept.service, seen, kept.watch.cause, self._clock.now()))
         self._changed(kept.service.name)
 
     def _plan(self, kept: Kept, check: str, now_s: float, wanted: state.Look | None) -> None:
@@ -535,16 +535,19 @@ class Keeper:
         if line is not None:
             self._say(line)
         self._changed(kept.service.name)
-        if beat.kind in (BeatKind.BEAT, BeatKind.LATE, BeatKind.CLOSED, BeatKind.FAILED):
+        if beat.kind not in (BeatKind.CONNECTED, BeatKind.RECONNECTING):
             self._fold_beat(kept, beat)
-        if before.connected and not heart.connected and self._is_watched(kept):
-            # A line that drops is news of the service itself: look at once, whatever the interval.
+        is_news = beat.kind is BeatKind.MISSED or (before.connected and not heart.connected)
+        if is_news and self._is_watched(kept):
+            # A line that drops or falls silent is news of the service itself: look at once, whatever the interval.
             self._look_soon(kept, PRIMARY, 0.0)
 
     def _fold_beat(self, kept: Kept, beat: Beat) -> None:
         failure = beat.failure
         if failure is None and beat.kind in (BeatKind.CLOSED, BeatKind.FAILED):
             failure = Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.BEAT)
+        elif failure is None and beat.kind is BeatKind.MISSED:
+            failure = Failure(kind=FailureKind.BEAT_MISSED, phase=Phase.BEAT)
         took_s = beat.took_s or 0.0 if failure is None else 0.0
         seen = Observation(service=beat.service, check=HEART, at=beat.at, took_s=took_s, failure=failure)
         if failure is not None:
@@ -575,6 +578,8 @@ class Keeper:
 
     def _tell(self, kept: Kept, new: State, cause: str | None = None) -> None:
         before, name = kept.watch, kept.service.name
+        # What was being confirmed is forgotten, and with it the haste of its looks.
+        kept.patience_s = None
         kept.watch, move = state.tell(before, name, new, self._clock.now(), cause)
         if move is not None:
             self._ledger.moved(kept, move, None)
@@ -595,6 +600,8 @@ class Keeper:
             self._hours.rota.jumped()
             for kept in self._kept.values():
                 kept.watch = state.jumped(kept.watch, jump_s)
+                if kept.watch.state is not State.WAKING:
+                    kept.patience_s = None
 
     def _in_todays_time(self, seen: Observation, now_s: float) -> Observation:
         """A look during which the wall clock jumped, as if that had been before it: it ended now, and took what it took."""

@@ -3,7 +3,7 @@
     look -> judge -> Verdict -> advance -> Step(watch, move, next look)
 
 A service is `down` only after it failed again when looked at once more at once, after 1 s and after 3 s: within 5 s whatever
-its interval. What a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
+its interval, and whatever its timeout: a look that confirms may take until the next one is due. What a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
 Whatever is decided later is dated from the first look that failed, and that look is kept as the evidence.
 """
 
@@ -17,11 +17,14 @@ from everwake.model import Doubt, Failure, FailureKind, Observation, Phase, Stat
 from everwake.ports import Standing
 
 __all__ = [
-    "Look", "Policy", "Step", "Verdict", "Watch", "advance", "doubts", "doubts_changed", "judge", "jumped", "pause_s", "resume",
-    "tell",
+    "Look", "Policy", "Step", "Verdict", "Watch", "advance", "doubts", "doubts_changed", "judge", "jumped", "patience_s",
+    "pause_s", "resume", "tell",
 ]  # fmt: skip
 
 RESUME_S = 60.0
+# When the last of the looks that confirm is to be over: 5 s, less what four starts on a grid of 100 ms may be late.
+DECIDED_S = 4.7
+LEAST_PATIENCE_S = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Policy:
     """How patient to be with one service.
 
     every_s: between looks while all is well.   primary: the check that decides up or down; others only degrade.
-    sleeps: its plan lets the platform put it to sleep.   confirm_s: pauses before the looks that confirm a failure.
+    timeout_s: how long an ordinary look may take.   sleeps: its plan lets the platform put it to sleep.   confirm_s: pauses before the looks that confirm a failure.
     wake_patience_s: how long waking may take, and the one look that wakes (Render holds it for 19-90 s, seen 2026-07).
     A service that is not up by then counts as down.   degrade_after: failures in a row of another
     check before the service is degraded.
@@ -37,6 +40,7 @@ class Policy:
 
     every_s: float = 180.0
     primary: str = "http"
+    timeout_s: float = 30.0
     sleeps: bool = False
     confirm_s: tuple[float, ...] = (0.0, 1.0, 3.0)
     not_up_every_s: float = 30.0
@@ -56,7 +60,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """When to look next, and for how long that look may take when it is one that wakes (None: as configured)."""
+    """When to look next, and for how long that look may take when it is one that wakes or confirms (None: as configured)."""
 
     after_s: float
     patience_s: float | None = None
@@ -69,7 +73,8 @@ class Watch:
     confirming: confirming looks made since the first failure, None when there is nothing to confirm.
     first: the first look of the primary check that was not good, while that is being confirmed or the service wakes.
     streak: looks in a row that were good (> 0) or not (< 0).   failing: other checks that fail.
-    slow: the last good look was slower than wanted.   good_at: when it began.
+    slow: the last good look was slower than wanted.   good_at: when it began.   usual_s: what
+    the last good look took, but for the one that found it back.
     """
 
     state: State = State.UNKNOWN
@@ -82,6 +87,7 @@ class Watch:
     failing: tuple[Doubt, ...] = ()
     slow: bool = False
     good_at: datetime | None = None
+    usual_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +182,7 @@ def _good(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> 
     after = Watch(
         state=new, since=since, cause=watch.cause if is_same and new is not State.UP else None, failure=failure,
         streak=max(watch.streak, 0) + 1, failing=watch.failing, slow=is_slow, good_at=seen.at,
+        usual_s=watch.usual_s if watch.state in (State.WAKING, State.DOWN) else seen.took_s,
     )  # fmt: skip
     after_s = 0.0 if len(ripe) < len(decided) else pause_s(new, policy)
     return Step(watch=after, move=move, next=_usual(after_s), evidence=evidence)
@@ -223,7 +230,11 @@ def _bad(watch: Watch, seen: Observation, policy: Policy) -> Step:
         return _still_down(watch, seen, policy)
     made = 0 if watch.confirming is None else watch.confirming + 1
     if made < len(policy.confirm_s):
-        return Step(watch=replace(watch, confirming=made), move=None, next=Look(after_s=policy.confirm_s[made]))
+        watch = replace(watch, confirming=made)
+        gone_s = (seen.at - first.at).total_seconds() + seen.took_s - first.took_s
+        due_s = sum(policy.confirm_s[: made + 1])
+        after_s = min(max(due_s - gone_s, 0.0), policy.confirm_s[made])
+        return Step(watch=watch, move=None, next=Look(after_s=after_s, patience_s=patience_s(watch, policy, gone_s)))
     # Waking was not up either: it ends when it is found to have failed.
     return _down(watch, seen.at if watch.state is State.WAKING else first.at, first, seen, policy)
 
@@ -246,8 +257,23 @@ def _still_down(watch: Watch, seen: Observation, policy: Policy) -> Step:
 def _ours(watch: Watch, policy: Policy) -> Step:
     """Our own fault says nothing about the service: it stays as it was, and is looked at again."""
     after_s = pause_s(watch.state, policy) if watch.confirming is None else max(1.0, policy.confirm_s[watch.confirming])
-    patience_s = policy.wake_patience_s if watch.state is State.WAKING else None
-    return Step(watch=watch, move=None, next=Look(after_s=after_s, patience_s=patience_s))
+    return Step(watch=watch, move=None, next=Look(after_s=after_s, patience_s=patience_s(watch, policy)))
+
+
+def patience_s(watch: Watch, policy: Policy, gone_s: float = 0.0) -> float | None:
+    """How long the next look may take where that is not its timeout. gone_s: since the first look that failed ended.
+
+    One that confirms has until the next one is due, for four timeouts in a row would take minutes to tell that a service hangs;
+    but twice what it usually takes, so that one which is slow and well is not called down.
+    """
+    if watch.state is State.WAKING:
+        return policy.wake_patience_s
+    if watch.confirming is None:
+        return None
+    due_s = [sum(policy.confirm_s[: n + 1]) for n in range(watch.confirming, len(policy.confirm_s))]
+    until_s = due_s[1] if len(due_s) > 1 else DECIDED_S
+    left_s = until_s - min(max(due_s[0], gone_s), until_s)
+    return min(max(left_s, 2.0 * (watch.usual_s or 0.0), LEAST_PATIENCE_S), policy.timeout_s)
 
 
 def _beside(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> Step:
@@ -290,7 +316,7 @@ def tell(
     if new is watch.state:
         return replace(watch, confirming=None, first=None, failing=()), None
     move = Transition(service=service, old=watch.state, new=new, at=at, cause=cause)
-    return Watch(state=new, since=at, cause=cause), move
+    return Watch(state=new, since=at, cause=cause, usual_s=watch.usual_s), move
 
 
 def jumped(watch: Watch, jump_s: float) -> Watch:
@@ -314,7 +340,10 @@ def doubts(watch: Watch) -> tuple[Doubt, ...]:
 
 
 def doubts_changed(before: Watch, after: Watch) -> bool:
-    """Whether something else has to be remembered than before; one failure more of the same run is nothing else."""
+    """Whether something else has to be remembered than before; one failure more of the same run is nothing else, unless
+    it is one of the few that confirm: a keeper that is killed often would never come to the last of them."""
+    if before.confirming != after.confirming:
+        return True
     if before.first is after.first and before.failing is after.failing:
         return False
     return [doubt.first for doubt in doubts(before)] != [doubt.first for doubt in doubts(after)]
@@ -331,14 +360,17 @@ def resume(standing: Standing, now: datetime, policy: Policy, checks: Collection
     last = standing.last or next((doubt.first for doubt in standing.doubts), None)
     away_s = abs((now - last.at).total_seconds() - last.took_s) if last else 0.0
     is_fresh = away_s <= RESUME_S + min(policy.every_s, 180.0)
-    first = next((doubt.first for doubt in standing.doubts if doubt.check == policy.primary), None)
-    confirming = 0 if first is not None and is_fresh and standing.state is not State.WAKING else None
+    mine = next((doubt for doubt in standing.doubts if doubt.check == policy.primary), None)
+    first = mine.first if mine else None
+    is_confirming = mine is not None and is_fresh and standing.state is not State.WAKING
+    confirming = min(mine.looks, len(policy.confirm_s)) - 1 if mine and is_confirming else None
     return Watch(
         state=standing.state,
         # Never in the future, or patience with a service that wakes would last for as long as the clock was put back.
         since=min(standing.since, now),
         cause=standing.cause,
         streak=standing.streak,
+        usual_s=last.took_s if last and last.failure is None and standing.state is State.UP else None,
         confirming=confirming,
         first=first if confirming is not None or standing.state is State.WAKING else None,
         failing=tuple(

@@ -136,17 +136,17 @@ def resting(runs: bool | None, stopped_by: Sequence[str]) -> str:
     return "on purpose; an instance still runs" if runs else "on purpose"
 
 
-def of_look(service: Service, seen: Observation, cause: str | None) -> LogLine:
-    """One look, good or not."""
+def of_look(service: Service, seen: Observation, cause: str | None, at: datetime) -> LogLine:
+    """One look, good or not. at: when it was over, for what is known stands in the order in which it became known."""
     failure, ms = seen.failure, round(seen.took_s * 1000)
     if failure is None:
         text = f"{service.title} Service is alive! ({seen.status} - {ms}ms)"
         if seen.check != "http":
             text = f"{service.title} {seen.check} is as expected ({ms}ms)"
-        return LogLine(at=seen.at, level=Level.SUCCESS, text=text, service=service.name)
+        return LogLine(at=at, level=Level.SUCCESS, text=text, service=service.name)
     if failure.kind is FailureKind.SLOW:
         text = f"{service.title} Service is slow ({seen.status} - {ms}ms)"
-        return LogLine(at=seen.at, level=Level.WARNING, text=text, service=service.name)
+        return LogLine(at=at, level=Level.WARNING, text=text, service=service.name)
     if seen.check != "http":
         text = f"{service.title} {seen.check} failed: {_FAILED.get(failure.kind, failure.kind.value)}"
     elif seen.status is not None:
@@ -154,7 +154,7 @@ def of_look(service: Service, seen: Observation, cause: str | None) -> LogLine:
         text = f"{service.title} Service responded with error: {seen.status} ({because})"
     else:
         text = f"{service.title} Service is unreachable: {why(seen)}"
-    return LogLine(at=seen.at, level=Level.ERROR, text=text, service=service.name)
+    return LogLine(at=at, level=Level.ERROR, text=text, service=service.name)
 
 
 def of_beat(service: Service, beat: Beat) -> LogLine | None:
@@ -180,8 +180,8 @@ def of_beat(service: Service, beat: Beat) -> LogLine | None:
     return LogLine(at=beat.at, level=level, text=text, service=service.name)
 
 
-def of_move(service: Service, move: Transition) -> LogLine:
-    """A change of state."""
+def of_move(service: Service, move: Transition, at: datetime) -> LogLine:
+    """A change of state. at: when it was decided; `move.at`, when it began, is the incident's."""
     because = f" ({move.cause})" if move.cause else ""
     said = {
         State.UP: (Level.SUCCESS, "is up"),
@@ -193,7 +193,7 @@ def of_move(service: Service, move: Transition) -> LogLine:
         State.UNKNOWN: (Level.WARNING, "is not known"),
     }
     level, words = said[move.new]
-    return LogLine(at=move.at, level=level, text=f"{service.title} {words}{because}", service=service.name)
+    return LogLine(at=at, level=level, text=f"{service.title} {words}{because}", service=service.name)
 
 
 def of_diagnosis(service: Service, diagnosis: Diagnosis, at: datetime) -> LogLine:

@@ -47,12 +47,18 @@ class Eyes(Looking):
         self.ends_at: datetime | None = None
         self.own_line = Probe(resolves=True, has_route=True)
         self.gate: asyncio.Event | None = None
+        self.hanging: set[str] = set()
 
     async def look(self, service: Service, check: str, patience_s: float | None) -> Observation:
         self.looks[service.name].append(self.clock.monotonic())
         self.patience.append(patience_s)
         if self.gate is not None:
             await self.gate.wait()
+        if service.name in self.hanging and check == "http":
+            began_at, takes_s = self.clock.now(), patience_s or service.timeout_s
+            await self.clock.sleep(takes_s)
+            failure = Failure(kind=FailureKind.TIMEOUT, phase=Phase.FIRST_BYTE)
+            return Observation(service=service.name, check=check, at=began_at, took_s=takes_s, failure=failure)
         failure = self.failures.get(service.name) if check == "http" else self.beside
         began_at = (self.ends_at or self.clock.now()) - timedelta(seconds=self.takes_s - 0.3)
         status = 503 if self.headers else (200 if failure is None else None)
@@ -83,6 +89,7 @@ class Memory:
         self.standings: dict[str, Standing] = {}
         self.notices: list[Notice] = []
         self.lines: list[str] = []
+        self.said_at: list[datetime] = []
         self.trouble: str | None = None
 
     def looked(self, seen: Sequence[Observation]) -> None:
@@ -99,6 +106,7 @@ class Memory:
 
     def said(self, line: LogLine) -> None:
         self.lines.append(line.text)
+        self.said_at.append(line.at)
 
 
 def fleet(*names: str, **settings: object) -> Fleet:
@@ -156,6 +164,52 @@ async def test_a_service_that_is_refused_is_down_within_five_seconds_whatever_it
         await scene.passes(4.9)
         assert scene.states["a"] is State.DOWN
         assert [notice.title for notice in scene.memory.notices] == ["A is down"]
+
+
+async def test_a_service_that_hangs_is_down_within_five_seconds_of_its_first_failed_look_whatever_its_timeout() -> None:
+    async with running(fleet("a", every_s=3600.0, timeout_s=30.0)) as scene:
+        await scene.passes(2)
+        scene.eyes.hanging.add("a")
+        scene.keeper.check_now("a")
+        await scene.passes(29.9)
+        asked = len(scene.eyes.looks["a"])
+        await scene.passes(0.2)
+        assert len(scene.eyes.looks["a"]) == asked + 1, "its own timeout is over, and it is looked at again at once"
+        assert scene.states["a"] is State.UP
+        await scene.passes(4.8)
+        assert scene.states["a"] is State.DOWN
+        assert len(scene.eyes.looks["a"]) == asked + 3
+        (incident,) = scene.keeper.open_incidents
+        assert incident.first is not None
+        assert incident.first.took_s == 30.0, "the evidence is the look that had all its time"
+        assert scene.memory.said_at == sorted(scene.memory.said_at), "a line is dated when it became known"
+
+
+async def test_the_log_is_in_order_although_an_incident_is_dated_from_its_first_look() -> None:
+    async with running(fleet("a", "b", every_s=60.0, timeout_s=20.0)) as scene:
+        await scene.passes(2)
+        scene.eyes.hanging.add("a")
+        await scene.passes(120)
+        assert "A is down" in scene.memory.lines
+        assert scene.memory.said_at == sorted(scene.memory.said_at)
+
+
+async def test_a_missed_beat_is_looked_into_at_once_and_two_beside_good_looks_degrade() -> None:
+    async with running(fleet("a", every_s=3600.0, heartbeat="/ws/keepalive")) as scene:
+        await scene.passes(2)
+        scene.eyes.beats["a"].put_nowait(Beat(service="a", kind=BeatKind.CONNECTED, at=scene.clock.now()))
+        await settle()
+        looks = len(scene.eyes.looks["a"])
+        for n, state in ((1, State.UP), (2, State.DEGRADED)):
+            await scene.passes(45)
+            scene.eyes.beats["a"].put_nowait(Beat(service="a", kind=BeatKind.MISSED, at=scene.clock.now()))
+            await settle()
+            assert (len(scene.eyes.looks["a"]), scene.states["a"]) == (looks + n, state)
+        missed = [seen.failure.kind for seen in scene.memory.seen if seen.failure]
+        assert missed == [FailureKind.BEAT_MISSED] * 2
+        scene.eyes.beats["a"].put_nowait(Beat(service="a", kind=BeatKind.BEAT, at=scene.clock.now()))
+        await settle()
+        assert scene.states["a"] is State.UP
 
 
 async def test_a_dropped_line_is_looked_into_at_once() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everwake.model import Failure, FailureKind, Observation, Phase, State
-from everwake.watch.state import Policy, Verdict, Watch, advance, judge, tell
+from everwake.ports import Standing
+from everwake.watch.state import Policy, Verdict, Watch, advance, doubts, doubts_changed, judge, resume, tell
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Policy(every_s=180.0)
@@ -55,6 +56,63 @@ def test_down_is_confirmed_by_looks_at_once_after_one_and_after_three_seconds() 
     assert (watch.state, moves, pauses) == (State.UP, [], [0.0, 1.0, 3.0])
     watch, moves, pauses = run(watch, REFUSED)
     assert (watch.state, moves, pauses) == (State.DOWN, [(State.UP, State.DOWN)], [30.0])
+
+
+def decided_s(watch: Watch, policy: Policy, answers_after_s: float) -> tuple[Watch, float]:
+    """Looks at what answers no sooner than that, as the keeper would; how it stands then, and how long after the first failure."""
+    began_s, ended_s, patience_s = 0.0, None, policy.timeout_s
+    for _ in range(1 + len(policy.confirm_s)):
+        took_s = min(answers_after_s, patience_s)
+        seen = replace(at(GOOD, began_s), took_s=took_s)
+        if answers_after_s > patience_s:
+            seen = replace(seen, status=None, failure=Failure(kind=FailureKind.TIMEOUT, phase=Phase.CONNECT))
+        step = advance(watch, seen, policy)
+        watch, ended_s = step.watch, began_s + took_s if ended_s is None else ended_s
+        if step.next is None or step.next.patience_s is None or step.move is not None:
+            break
+        # On the keeper's grid each look begins up to 0.1 s late.
+        began_s, patience_s = began_s + took_s + step.next.after_s + 0.1, step.next.patience_s
+    return watch, began_s + took_s - ended_s
+
+
+@given(st.floats(1.0, 300.0), st.floats(0.0, 0.35), st.booleans())
+def test_what_hangs_is_down_within_five_seconds_of_its_first_failed_look_whatever_its_timeout(
+    timeout_s: float, usual_s: float, is_known: bool
+) -> None:
+    policy = replace(POLICY, timeout_s=timeout_s)
+    before = run(Watch(), replace(GOOD, took_s=usual_s))[0] if is_known else Watch()
+    watch, after_s = decided_s(before, policy, answers_after_s=1_000.0)
+    assert watch.state is State.DOWN
+    assert after_s <= 5.0
+
+
+@given(st.floats(0.0, 30.0), st.floats(1.0, 1.9))
+def test_who_is_slow_and_well_is_not_called_down_for_one_lost_look(usual_s: float, times: float) -> None:
+    up, _, _ = run(Watch(), replace(GOOD, took_s=usual_s))
+    lost = advance(up, REFUSED, POLICY)
+    assert lost.next is not None
+    assert lost.next.patience_s is not None
+    assert min(usual_s * times, POLICY.timeout_s) <= lost.next.patience_s <= POLICY.timeout_s
+
+
+def test_a_wake_that_took_long_is_not_what_a_service_usually_takes() -> None:
+    woken, _, _ = run(Watch(), GOOD, PENDING, replace(GOOD, took_s=60.0))
+    step = advance(woken, REFUSED, POLICY)
+    assert step.next is not None
+    assert step.next.patience_s == 1.0
+
+
+def test_how_far_confirming_was_outlives_each_of_many_keepers() -> None:
+    watch, _, _ = run(Watch(), GOOD)
+    for n in range(4):
+        before, step = watch, advance(watch, at(REFUSED, n), POLICY)
+        assert step.move is None or n == 3, "not before the fourth"
+        assert step.move is not None or doubts_changed(before, step.watch), "it is written down"
+        standing = Standing(
+            service="chatbot", state=State.UP, since=START, last=at(REFUSED, n), doubts=doubts(step.watch)
+        )
+        watch = resume(standing, START + timedelta(seconds=n + 20), POLICY, ())
+    assert step.watch.state is State.DOWN
 
 
 def test_one_lost_look_is_forgotten_when_the_next_one_is_good() -> None:
