@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 PAST = timedelta(days=1, minutes=5)
 AGAIN_S = 30.0  # after the history or a platform could not be used
 LONGEST_PAUSE_PACES = 15.0
+FOLLOW_S = 300.0
 FAULTS = frozenset(name for name, about in CAUSES.items() if about.is_fault)
 _LEVELS = {RunState.PROVED: Level.SUCCESS, RunState.DROPPED: Level.WARNING}
 
@@ -349,6 +350,7 @@ class Repairer:
         match decision:
             case Wait():
                 self._later(name, max(0.2, decision.for_s))
+                await self._until_deployed(case)
             case AskHuman():
                 await self._call(service, incident, decision)
                 self._later(name, min(LONGEST_PAUSE_PACES, 1.0 + thought.unchanged) * pace)
@@ -366,6 +368,7 @@ class Repairer:
             case Later():
                 thought.refused = verdict.why
                 self._later(name, max(0.2, min(verdict.for_s, 15 * case.pace_s)))
+                await self._until_deployed(case)
             case No():
                 thought.refused = verdict.why
                 if verdict.needs_person:
@@ -388,6 +391,20 @@ class Repairer:
                 else:
                     self._say(Level.WARNING, f"{service.title}: {title_of(run)} begins. {plan.why}", name)
                     await self._go_on(run.id, name)
+
+    async def _until_deployed(self, case: Case) -> None:
+        """While a deploy is under way nothing may be done: its end is heard of at once, not when a pause is over."""
+        newest = case.newest
+        if newest is None or not newest.is_running or "follow" not in case.verbs or case.host is None:
+            return
+        platform = await self._platform(case.service)
+        if platform is None:
+            return
+        with suppress(TimeoutError, EverwakeError):
+            async with asyncio.timeout(FOLLOW_S):
+                async for _ in platform.follow(case.host.id, newest.id):
+                    pass
+        self._later(case.service, 0.0)
 
     async def _case(self, service: Service, *, asked: bool) -> Case | None:
         """What is known of it, asked for anew."""

@@ -92,6 +92,7 @@ class Card {
       line: newLine(),
       strip: newStrip(),
       ping: button("Ping now", title),
+      fix: button("Fix", title),
       details: node("a", "more", "Details"),
       day: number("24 h"),
       month: number("30 d"),
@@ -101,6 +102,9 @@ class Card {
     parts.details.href = `#/service/${encodeURIComponent(name)}`;
     parts.details.setAttribute("aria-label", `Details: ${title}`);
     parts.ping.onclick = () => this.acts.ping(this.service.name, parts.ping);
+    parts.fix.classList.add("main");
+    parts.fix.setAttribute("aria-haspopup", "dialog");
+    parts.fix.onclick = () => this.acts.fix(this.service);
     parts.strip.onpointermove = (event) => this.#name(event);
     this.node.append(
       parts.url,
@@ -113,7 +117,7 @@ class Card {
         numbers,
       ),
       parts.strip,
-      node("div", "acts", parts.ping, parts.details),
+      node("div", "acts", parts.ping, parts.fix, parts.details),
     );
     this.#parts = parts;
   }
@@ -134,6 +138,10 @@ class Card {
       drawLine(parts.line, service.strip.ms);
       drawStrip(parts.strip, service.strip.states);
       parts.strip.setAttribute("aria-label", strip(service.strip));
+      const isBad = worries(service.state);
+      parts.fix.hidden = !isBad;
+      write(parts.details, isBad ? "Why?" : "Details");
+      parts.details.setAttribute("aria-label", `${isBad ? "Why?" : "Details"}: ${service.title}`);
       parts.ping.classList.toggle("busy", service.checking);
       write(parts.ping, service.checking ? "Looking…" : "Ping now");
     }

@@ -8,6 +8,7 @@ import { Details } from "./details.js";
 import { Fleet } from "./fleet.js";
 import { Hours } from "./hours.js";
 import { listen } from "./line.js";
+import { RedSwitch, Repair } from "./repair.js";
 import * as server from "./server.js";
 import { Stories } from "./story.js";
 import { STATES, clock, countdown } from "./words.js";
@@ -22,11 +23,14 @@ const fleet = new Fleet();
 const filter = { text: "", state: null };
 const cards = new Cards($("cards"), {
   ping: (name, by) => act(by, () => server.ping(name)),
+  fix: (service) => repair.open(service),
   incidentOf: ({ incident }) => fleet.incidents.get(incident),
 });
 const stories = new Stories($("stories"), $("incidents-count"));
 const activity = new Activity($("log"));
 const details = new Details($("details"), fleet);
+const repair = new Repair($("repair"));
+const red = new RedSwitch($("repairs"), (by, call) => act(by, call));
 
 let isLive = null; // null: not yet
 let lostAt = null;
@@ -107,6 +111,7 @@ function drawHead() {
   enable($("start"), isLive !== false && !monitoring, $("stop"));
   enable($("stop"), isLive !== false && monitoring, $("start"));
   enable($("ping-all"), isLive !== false && count > 0);
+  red.draw(fleet.head.repairs, isLive !== false);
   drawBanner();
   drawTools(counts, count);
   drawCountdown();
@@ -124,6 +129,8 @@ function drawBanner() {
   const lines = [];
   if (isLive === false) lines.push("◐ Reconnecting to the keeper. Nothing below is newer than that; the services are watched by the keeper, not by this page.");
   if (failed) lines.push(`▲ ${failed}`);
+  const stopped = RedSwitch.told(fleet.head?.repairs);
+  if (stopped && isLive !== false) lines.push(stopped);
   if (isLive !== false) for (const trouble of fleet.head?.trouble ?? []) lines.push(`▲ ${trouble}`);
   const banner = $("banner");
   banner.hidden = !lines.length;

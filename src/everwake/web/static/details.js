@@ -5,8 +5,9 @@
 import { node, pill, write } from "./cards.js";
 import { hoursGrid, latencies } from "./chart.js";
 import * as server from "./server.js";
+import { reasons } from "./repair.js";
 import { story } from "./story.js";
-import { clock, failure, moment, share, standing, took } from "./words.js";
+import { clock, failure, moment, share, standing, took, worries } from "./words.js";
 
 const DAY_MS = 86_400_000;
 const LOOKS = 50;
@@ -132,16 +133,20 @@ export class Details {
     if (!this.dialog.open) this.dialog.showModal();
 
     const now = server.now();
+    const isBad = worries(service.state);
     const asked = await Promise.allSettled([
       server.observations(name, { since: iso(now - 90 * DAY_MS), until: iso(now), resolution: "hour" }),
       server.incidents({ service: name, limit: 10 }),
       server.observations(name, { since: iso(this.#since(service, now)), until: iso(now), resolution: "raw", limit: 1000 }),
+      isBad ? server.diagnosis(name) : null,
     ]);
     if (this.#name !== name) return;
     const [hours, incidents, looks] = asked.map(({ value }) => value?.items ?? null);
+    const known = asked[3].value;
     const unread = asked.find(({ status }) => status === "rejected");
     const made = [];
     if (unread) made.push(node("p", "problem", `▲ ${unread.reason.message}`));
+    if (known?.causes?.length) made.push(part("Why", ...reasons(known)));
     const chart = node("div", "chart");
     if (hours?.length) {
       const legend = node("p", "dim key", "a column for each day, midnight on top; a larger square is an hour with a failure");

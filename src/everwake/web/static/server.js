@@ -17,12 +17,13 @@ export class Trouble extends Error {
   }
 }
 
-async function call(method, path, deadline_ms = DEADLINE_MS) {
+async function call(method, path, deadline_ms = DEADLINE_MS, sent = null) {
   let response;
   let body;
   try {
     const signal = AbortSignal.timeout(deadline_ms);
-    response = await fetch(path, { method, headers: { Accept: "application/json" }, signal, cache: "no-store" });
+    const headers = { Accept: "application/json", ...(sent ? { "Content-Type": "application/json" } : {}) };
+    response = await fetch(path, { method, headers, body: sent && JSON.stringify(sent), signal, cache: "no-store" });
     body = await response.json().catch(() => null);
   } catch {
     throw new Trouble(0, "The keeper does not answer.");
@@ -43,6 +44,11 @@ export const start = () => call("POST", "api/v1/monitoring/start");
 export const stop = () => call("POST", "api/v1/monitoring/stop");
 export const pingAll = () => call("POST", "api/v1/checks");
 export const ping = (name) => call("POST", `${of(name)}/check`);
+/** What would mend it; the platform is asked for everything, so this may take a while. */
+export const plan = (name) => call("POST", `${of(name)}/remedy`, 90_000, { plan: true });
+export const mend = (name) => call("POST", `${of(name)}/remedy`, 90_000, { yes: true });
+export const remedy = (name) => call("GET", `${of(name)}/remedy`);
+export const repairs = (isStopped) => call("POST", `api/v1/repairs/${isStopped ? "stop" : "start"}`);
 export const service = (name) => call("GET", of(name));
 export const diagnosis = (name) => call("GET", `${of(name)}/diagnosis`);
 export const observations = (name, values) => call("GET", `${of(name)}/observations?${query(values)}`);

@@ -22,8 +22,11 @@ export function steps({ opened_at, closed_at, cause, first, flaps, actions, proo
   if (named) add(null, "down", known?.sure ? ` · ${Math.round(known.sure * 100)} % sure` : "", named);
   if (flaps) add(null, "waking", `came back and fell again ${flaps === 1 ? "once" : `${flaps} times`}`);
   for (const { at, remedy, step, outcome } of actions) add(at, "waking", ` · ${step}: ${outcome}`, remedy);
+  // What the checks saw after a remedy; a remedy never says by itself that it has helped.
+  for (const { name, met, said } of proof?.criteria ?? [])
+    add(null, met ? "up" : "down", ` · ${said}`, `${met ? "✓" : "✕"} ${name.replaceAll("_", " ")}`);
   if (closed_at) add(closed_at, "up", proof?.proved ? "back, and proved" : "back");
-  else if (state === "up") add(null, "up", "up again; it is over when that lasts");
+  else if (state === "up") add(null, "up", proof?.proved ? "up again, and proved; it is over when that lasts" : "up again; it is over when that lasts");
   return story;
 }
 
