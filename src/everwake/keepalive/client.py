@@ -5,7 +5,7 @@
             print(event)
 
 Something goes in at every beat, for only what comes in counts as activity on the platforms that put services to
-sleep: a pong for each ping and, where the beat stays away, a ping of the client's own. Needs the `websockets` library
+sleep: a pong for each ping and, where the server pings more rarely or stays silent, a ping of the client's own. Needs the `websockets` library
 (`pip install "everwake[client]"`), imported when the first line is opened.
 """
 
@@ -118,7 +118,7 @@ async def hold(
 ) -> None:
     """Hold a line to `url` (`ws://` or `wss://`) and tell what happens, until cancelled; it never ends by itself.
 
-    every_s: the server's period.   late_s: patience with one beat.   tell: must not block.
+    every_s: between two beats; a server that pings about as often gives them, else the client does.   late_s: patience with one beat.   tell: must not block.
     now, roll, sleep: monotonic seconds, dice from 0 to 1, and a way to wait; tests bring their own.
     Raises: ImportError without `websockets`; ValueError for what is no WebSocket URL; whatever `tell` raises.
     """
@@ -184,8 +184,9 @@ async def _follow(
         except TimeoutError:
             silent_s = now() - watch.heard_at
             match watch.tick(now()):
-                case Do.PING:
-                    tell(Late(silent_s))
+                case (Do.BEAT | Do.PING) as do:
+                    if do is Do.PING:
+                        tell(Late(silent_s))
                     if not await _say(connection, client_ping(asked, time.time())):
                         return True
                     asked += 1
@@ -199,7 +200,7 @@ async def _follow(
         else:
             match parse(data):
                 case Message(Kind.PING, seq):
-                    tell(Beat(seq, watch.heard(now())))
+                    tell(Beat(seq, watch.heard(now(), is_ping=True)))
                     if not await _say(connection, pong(seq, time.time())):
                         return True
                 case Message(Kind.PONG, seq):

@@ -10,8 +10,9 @@ A line is one client's WebSocket. Both sides send text frames of JSON (docs/keep
 
 import enum
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
 
 MESSAGE_LIMIT_BYTES = 4096
 MISSED_LIMIT = 2
+# Pings that come at most this many periods apart are the beat; a network may hold one up a little.
+CARRIES = 1.25
 
 # A browser can set no header on a WebSocket. It can offer subprotocols: this one, which the server selects, and
 # beside it `bearer_subprotocol(token)`, which is read and never repeated. A query would stand in every access log.
@@ -182,7 +185,8 @@ class Line:
 class Do(enum.Enum):
     """What a client's `Watch` asks for."""
 
-    PING = "ping"  # the beat is late: tell the watcher, and send something in
+    BEAT = "beat"  # nothing else goes in about now: send a ping of the client's own
+    PING = "ping"  # the server's beat is late: tell the watcher, and send something in
     MISSED = "missed"
     HANG_UP = "hang up"
 
@@ -191,9 +195,13 @@ class Do(enum.Enum):
 class Watch:
     """A client's patience with one server: sleep until `due`, call `tick`, obey; call `heard` for each ping or pong.
 
-    All times are monotonic seconds. A beat is late `late_s` after it was expected, missed half a period after;
-    MISSED_LIMIT missed ones end the line. Expected means `every_s` after the last thing heard: a server spreads its
-    lines over the period, so its first gap may be shorter than the others.
+    All times are monotonic seconds. heard_at: at first, when the line was opened.
+
+    The client beats by itself every `every_s` after the line was opened, on a grid that does not drift: the server's own pings may be
+    rarer. While they come about as often they are the beat, answering them is what goes in, and the client asks only where one
+    is late: `late_s` after it was expected. A beat is missed half a period after it was expected; MISSED_LIMIT missed ones end the
+    line. Expected means `every_s` after the last thing heard: a server spreads its lines over the period, so its first gap
+    may be shorter than the others.
     """
 
     every_s: float
@@ -201,30 +209,56 @@ class Watch:
     heard_at: float
     missed: int = 0
     has_asked: bool = False
+    _opened_at: float = field(init=False)
+    _turn: int = field(init=False, default=1)
+    _pinged_at: float | None = field(init=False, default=None)
+    _is_carried: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._opened_at = self.heard_at
 
     @property
     def due(self) -> float:
         """When `tick` has something to say, in monotonic seconds, if nothing is heard before."""
-        if not self.has_asked:
-            return self.heard_at + self.every_s * (self.missed + 1) + min(self.late_s, self.every_s / 2)
-        return self.heard_at + self.every_s * (self.missed + 1.5)
+        missed_at = self.heard_at + self.every_s * (self.missed + 1.5)
+        if not self._is_carried:
+            return min(missed_at, self._opened_at + self._turn * self.every_s)
+        if self.has_asked:
+            return missed_at
+        return self.heard_at + self.every_s * (self.missed + 1) + min(self.late_s, self.every_s / 2)
 
-    def heard(self, now: float) -> float:
-        """Seconds since it was last heard."""
+    def heard(self, now: float, *, is_ping: bool = False) -> float:
+        """Seconds since it was last heard. is_ping: it was a ping of the server's, not an answer to the client's."""
         gap_s = now - self.heard_at
         self.heard_at, self.missed, self.has_asked = now, 0, False
+        if is_ping:
+            before, self._pinged_at = self._pinged_at, now
+            self._carry(before is not None and now - before <= self.every_s * CARRIES, now)
         return gap_s
 
     def tick(self, now: float) -> Do | None:
-        """What to do now: ask, hang up, or nothing; call it again at `due`."""
+        """What to do now: beat, ask, hang up, or nothing; call it again at `due`."""
         if now < self.due:
             return None
-        if not self.has_asked:
+        if self._is_carried and not self.has_asked:
+            # Once one stayed away, the client's own beat goes on from here.
+            self._carry(False, now)
             self.has_asked = True
             return Do.PING
+        if not self._is_carried and now >= self._opened_at + self._turn * self.every_s:
+            self._turn = self._next_turn(now)
+            return Do.BEAT
         self.missed += 1
-        self.has_asked = False
         return Do.HANG_UP if self.missed >= MISSED_LIMIT else Do.MISSED
+
+    def _carry(self, is_carried: bool, now: float) -> None:
+        if self._is_carried and not is_carried:
+            self._turn = self._next_turn(now)
+        self._is_carried = is_carried
+
+    def _next_turn(self, now: float) -> int:
+        """The turn after this one. A timer that fires a little early does not make the same turn come twice."""
+        return max(self._turn + 1, math.floor((now - self._opened_at) / self.every_s) + 1)
 
 
 def bearer_subprotocol(token: str) -> str:

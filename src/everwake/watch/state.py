@@ -3,7 +3,8 @@
     look -> judge -> Verdict -> advance -> Step(watch, move, next look)
 
 A service is `down` only after it failed again when looked at once more at once, after 1 s and after 3 s: within 5 s whatever
-its interval, and whatever its timeout: a look that confirms may take until the next one is due. What a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
+its interval, and whatever its timeout: a look that confirms may take until the next one is due. What
+a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
 Whatever is decided later is dated from the first look that failed, and that look is kept as the evidence.
 """
 
@@ -32,7 +33,8 @@ class Policy:
     """How patient to be with one service.
 
     every_s: between looks while all is well.   primary: the check that decides up or down; others only degrade.
-    timeout_s: how long an ordinary look may take.   sleeps: its plan lets the platform put it to sleep.   confirm_s: pauses before the looks that confirm a failure.
+    timeout_s: how long an ordinary look may take.
+    sleeps: its plan lets the platform put it to sleep.   confirm_s: pauses before the looks that confirm a failure.
     wake_patience_s: how long waking may take, and the one look that wakes (Render holds it for 19-90 s, seen 2026-07).
     A service that is not up by then counts as down.   degrade_after: failures in a row of another
     check before the service is degraded.

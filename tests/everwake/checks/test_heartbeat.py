@@ -128,15 +128,17 @@ async def test_a_beat_that_came_late_is_told_from_one_in_time() -> None:
     go_on = asyncio.Event()
 
     async def dawdles(line: ServerConnection) -> None:
-        await line.send('{"type":"ping","seq":0}')
+        for n in (0, 1):
+            await line.send(f'{{"type":"ping","seq":{n}}}')
+            assert json.loads(await line.recv())["type"] == "pong"
         # The client asks by itself when a beat is late; then the beat comes.
-        assert json.loads(await line.recv())["type"] == "pong"
         assert json.loads(await line.recv())["type"] == "ping"
-        await line.send('{"type":"ping","seq":1}')
+        await line.send('{"type":"ping","seq":2}')
         await go_on.wait()
 
     async with server(dawdles) as url, following(url, every_s=1.0) as next_of:
-        assert (await next_of(K.BEAT, K.LATE)).kind is K.BEAT
+        for _ in range(2):
+            assert (await next_of(K.BEAT, K.LATE)).kind is K.BEAT
         late = await next_of(K.BEAT, K.LATE)
         assert late.kind is K.LATE
         assert late.took_s is not None

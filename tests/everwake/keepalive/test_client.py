@@ -23,7 +23,7 @@ from everwake.keepalive.client import (
     Reconnecting,
     hold,
 )
-from everwake.keepalive.protocol import pong
+from everwake.keepalive.protocol import Pings, pong
 from everwake.keepalive.reconnect import Backoff
 from tests.everwake.keepalive.servers import WITHIN_S, serving, until
 
@@ -67,7 +67,7 @@ def kinds(events: list[Event]) -> list[type]:
 
 async def test_every_ping_is_told_and_answered_with_its_seq() -> None:
     keepalive = KeepAlive(every_s=0.05)
-    async with serving(keepalive) as url, KeepAliveClient(url, every_s=0.05, late_s=10) as client:
+    async with serving(keepalive) as url, KeepAliveClient(url, every_s=10) as client:
         events = await first(client, 5)
         assert kinds(events) == [Connected, Beat, Beat, Beat, Beat]
         assert [event.seq for event in events if isinstance(event, Beat)] == [0, 1, 2, 3]
@@ -95,20 +95,24 @@ async def test_a_server_without_beats_gets_pings_of_the_clients_own_and_its_pong
 
     async with answering(talk) as url, KeepAliveClient(url, every_s=0.1, late_s=0.01) as client:
         events = await first(client, 7)
-        assert kinds(events) == [Connected, Late, Beat, Late, Beat, Late, Beat]
-        assert [(said["type"], said["seq"]) for said in asked] == [("ping", 0), ("ping", 1), ("ping", 2)]
+        assert kinds(events) == [Connected, Beat, Beat, Beat, Beat, Beat, Beat]
+        assert [(said["type"], said["seq"]) for said in asked] == [("ping", n) for n in range(6)]
+        assert [event.gap_s for event in events[2:] if isinstance(event, Beat)] == [pytest.approx(0.1, abs=0.05)] * 5
 
 
 async def test_silence_is_told_late_then_missed_and_after_two_it_hangs_up_and_calls_again() -> None:
     async def talk(line: ServerConnection) -> None:
+        await line.send(Pings("chatbot").frame(0, 0.0))
+        await asyncio.sleep(0.05)
+        await line.send(Pings("chatbot").frame(1, 0.0))
         await line.wait_closed()
 
     backoff = Backoff(first_s=0.01)
     async with answering(talk) as url, KeepAliveClient(url, every_s=0.1, late_s=0.01, backoff=backoff) as client:
-        events = await first(client, 8)
-        assert kinds(events) == [Connected, Late, Missed, Late, Missed, Closed, Reconnecting, Connected]
+        events = await first(client, 9)
+        assert kinds(events) == [Connected, Beat, Beat, Late, Missed, Missed, Closed, Reconnecting, Connected]
         assert [event.count for event in events if isinstance(event, Missed)] == [1, 2]
-        closed = events[5]
+        closed = events[6]
         assert isinstance(closed, Closed)
         assert closed.by_us
         assert closed.lasted_s >= 0.25

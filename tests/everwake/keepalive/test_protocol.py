@@ -152,13 +152,65 @@ def test_a_line_ends_only_when_it_once_answered_and_then_missed_two_beats(moves:
             silent = 0 if move in ("pong", "ping") else silent
 
 
-def test_a_client_asks_when_a_beat_is_late_counts_it_missed_half_a_period_on_and_hangs_up_after_two() -> None:
-    watch, did = Watch(30.0, 2.0, 100.0), []
-    for _ in range(4):
+def silent(watch: Watch, times: int) -> list[tuple[float, Do | None]]:
+    """What it asks for while nothing is heard, and when."""
+    did = []
+    for _ in range(times):
         at = watch.due
         assert watch.tick(math.nextafter(at, 0)) is None
         did.append((at, watch.tick(at)))
-    assert did == [(132.0, Do.PING), (145.0, Do.MISSED), (162.0, Do.PING), (175.0, Do.HANG_UP)]
+    return did
+
+
+def test_a_client_beats_by_itself_counts_what_stays_unanswered_and_hangs_up_after_two() -> None:
+    asked = silent(Watch(30.0, 2.0, 100.0), 4)
+    assert asked == [(130.0, Do.BEAT), (145.0, Do.MISSED), (160.0, Do.BEAT), (175.0, Do.HANG_UP)]
+
+
+def test_a_beat_of_the_servers_that_is_late_is_asked_for_and_then_the_client_beats_by_itself() -> None:
+    watch = Watch(30.0, 2.0, 70.0)
+    watch.heard(70.0, is_ping=True)
+    watch.heard(100.0, is_ping=True)
+    asked = silent(watch, 4)
+    assert asked == [(132.0, Do.PING), (145.0, Do.MISSED), (160.0, Do.BEAT), (175.0, Do.HANG_UP)]
+
+
+def a_while(watch: Watch, until_s: float, pings: list[float], answers_s: float) -> list[float]:
+    """When the client sends something in by itself, to a server that pings at those times and answers what it is asked."""
+    sent, coming = [], sorted((at, True) for at in pings)
+    while True:
+        at, is_ping = coming[0] if coming else (math.inf, False)
+        if min(at, watch.due) > until_s:
+            return sent
+        if at <= watch.due:
+            coming.pop(0)
+            watch.heard(at, is_ping=is_ping)
+        else:
+            now = watch.due
+            assert watch.tick(now) in (Do.BEAT, Do.PING), "a server that answers is neither missed nor hung up on"
+            sent.append(now)
+            coming = sorted([*coming, (now + answers_s, False)])
+
+
+@given(
+    every_s=st.floats(1.0, 14.0),
+    rarer=st.floats(2.0, 50.0),
+    answers_s=st.floats(0.001, 0.4),
+    first_s=st.floats(0.0, 1.0),
+)
+def test_a_client_beats_every_period_without_drift_where_the_server_pings_more_rarely(
+    every_s: float, rarer: float, answers_s: float, first_s: float
+) -> None:
+    pings = [first_s + n * every_s * rarer for n in range(1 + int(60 / rarer))]
+    sent = a_while(Watch(every_s, 2.0, 0.0), 60.5 * every_s, pings, answers_s)
+    assert sent == pytest.approx([n * every_s for n in range(1, 61)])
+
+
+@given(every_s=st.floats(1.0, 300.0), held_up_s=st.lists(st.floats(0.0, 0.2), min_size=20, max_size=20))
+def test_a_client_lets_a_server_beat_that_pings_as_often(every_s: float, held_up_s: list[float]) -> None:
+    pings = [n * every_s + late for n, late in enumerate(held_up_s)]
+    sent = a_while(Watch(every_s, 2.0, 0.0), 19.1 * every_s, pings, 0.01)
+    assert sent in ([], [pytest.approx(every_s)]), "one at the most, before it is known how often the server pings"
 
 
 @given(

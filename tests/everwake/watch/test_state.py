@@ -59,7 +59,7 @@ def test_down_is_confirmed_by_looks_at_once_after_one_and_after_three_seconds() 
 
 
 def decided_s(watch: Watch, policy: Policy, answers_after_s: float) -> tuple[Watch, float]:
-    """Looks at what answers no sooner than that, as the keeper would; how it stands then, and how long after the first failure."""
+    """Look, as the keeper would, at what answers no sooner than that; how it stands then, how long after the first failure."""
     began_s, ended_s, patience_s = 0.0, None, policy.timeout_s
     for _ in range(1 + len(policy.confirm_s)):
         took_s = min(answers_after_s, patience_s)
