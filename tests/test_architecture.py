@@ -19,7 +19,8 @@ PURE = (
     "everwake.sim.resolving", "everwake.sim.drills", "everwake.sim.edge.answers",
     "everwake.fleet.schema", "everwake.fleet.redact",
     "everwake.checks._backoff",
-    "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.rota", "everwake.watch.vantage", "everwake.watch.incidents",
+    "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.rota", "everwake.watch.vantage",
+    "everwake.watch.incidents", "everwake.watch._showing",
     "everwake.watch.view", "everwake.watch.words", "everwake.app.explained",
     "everwake.history.packing", "everwake.history.uptime",
     "everwake.platforms._reading", "everwake.platforms._intentions", "everwake.sim.api.wire", "everwake.sim.api.limits",
@@ -40,6 +41,7 @@ PURE = (
     "everwake.doctor.rules.types",
     "everwake.remedy.plan", "everwake.remedy.guard",
     "everwake.budget.ledger", "everwake.budget.forecast", "everwake.budget.plan", "everwake.fleet.windows",
+    "everwake.budget.hours", "everwake.budget.telling", "everwake.verify.junit",
     "everwake.verify.criteria", "everwake.notify.compose", "everwake.history.rollup",
     "chatify.masking", "chatify.problems", "chatify.chatbot.sessions", "chatify.backend.decide",
 )  # fmt: skip

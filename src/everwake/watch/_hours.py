@@ -14,8 +14,9 @@ __all__ = ["HOLD_S", "Hours"]
 
 # A page that is open says so every minute or so; this is also how long its services are held after it was closed.
 HOLD_S = 600.0
-# Somebody who asks again and again wakes it no sooner.
+# Somebody who asks again and again wakes it no sooner; outside its window much later, for looks would hold it awake.
 AGAIN_S = 30.0
+AGAIN_AT_REST_S = 600.0
 SLACK_S = 30.0
 _AWAKE = (State.UP, State.DEGRADED)
 
@@ -78,14 +79,16 @@ class Hours:
             if not self.rests(kept):
                 self.rota.hold(kept.service.name, until_s)
         asleep = [kept for kept in needed if self.rests(kept) or kept.watch.state not in _AWAKE]
-        wanted = [kept for kept in asleep if self._is_to_be_woken(kept.service.name, now_s)]
+        wanted = [kept for kept in asleep if self._is_to_be_woken(kept, now_s)]
         if wanted:
             self._waking |= {kept.service.name for kept in wanted}
             tasks.create_task(self._in_order(wanted, until_s))
         return tuple(kept.service.name for kept in asleep)
 
-    def _is_to_be_woken(self, name: str, now_s: float) -> bool:
-        return name not in self._waking and now_s - self._woken_s.get(name, float("-inf")) >= AGAIN_S
+    def _is_to_be_woken(self, kept: Kept, now_s: float) -> bool:
+        name = kept.service.name
+        again_s = AGAIN_AT_REST_S if self.rests(kept) and not self.rota.is_on_demand(name) else AGAIN_S
+        return name not in self._waking and now_s - self._woken_s.get(name, float("-inf")) >= again_s
 
     async def _in_order(self, wanted: list[Kept], until_s: float) -> None:
         """Each when the one before it has answered, or was not to be woken: then what needs it has to live without."""

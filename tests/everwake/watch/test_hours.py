@@ -252,10 +252,9 @@ async def test_many_who_ask_at_once_are_one_wake_up() -> None:
 
 async def test_outside_its_window_a_user_is_worth_one_patient_look_and_no_more() -> None:
     async with running(fleet(service("a")), clock=FakeClock(datetime(2026, 1, 2, 3, tzinfo=UTC))) as scene:
-        for _ in range(5):
+        for _ in range(8):
             scene.keeper.wake("a")
-            await scene.passes(2)
-        await scene.passes(60)
+            await scene.passes(30)
         assert (count(scene), scene.states["a"]) == (1, State.ASLEEP)
 
 
