@@ -5,8 +5,8 @@
             print(event)
 
 Something goes in at every beat, for only what comes in counts as activity on the platforms that put services to
-sleep: a pong for each ping and, where the server pings more rarely or stays silent, a ping of the client's own. Needs the `websockets` library
-(`pip install "everwake[client]"`), imported when the first line is opened.
+sleep: a pong for each ping and, where the server pings more rarely or stays silent, a ping of the client's own.
+Needs the `websockets` library (`pip install "everwake[client]"`), imported when the first line is opened.
 """
 
 import asyncio
@@ -118,7 +118,8 @@ async def hold(
 ) -> None:
     """Hold a line to `url` (`ws://` or `wss://`) and tell what happens, until cancelled; it never ends by itself.
 
-    every_s: between two beats; a server that pings about as often gives them, else the client does.   late_s: patience with one beat.   tell: must not block.
+    every_s: between two beats; a server that pings about as often gives them, else the client does.
+    late_s: patience with one beat.   tell: must not block.
     now, roll, sleep: monotonic seconds, dice from 0 to 1, and a way to wait; tests bring their own.
     Raises: ImportError without `websockets`; ValueError for what is no WebSocket URL; whatever `tell` raises.
     """

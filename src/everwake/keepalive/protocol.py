@@ -197,11 +197,11 @@ class Watch:
 
     All times are monotonic seconds. heard_at: at first, when the line was opened.
 
-    The client beats by itself every `every_s` after the line was opened, on a grid that does not drift: the server's own pings may be
-    rarer. While they come about as often they are the beat, answering them is what goes in, and the client asks only where one
-    is late: `late_s` after it was expected. A beat is missed half a period after it was expected; MISSED_LIMIT missed ones end the
-    line. Expected means `every_s` after the last thing heard: a server spreads its lines over the period, so its first gap
-    may be shorter than the others.
+    The client beats by itself every `every_s` after the line was opened, on a grid that does not drift: the server's own
+    pings may be rarer. While they come about as often they are the beat, answering them is what goes in, and the client asks
+    only where one is late: `late_s` after it was expected. A beat is missed half a period after it was expected;
+    MISSED_LIMIT missed ones end the line. Expected means `every_s` after the last thing heard: a server spreads its lines
+    over the period, so its first gap may be shorter than the others.
     """
 
     every_s: float

@@ -14,6 +14,9 @@ from everwake.watch._kept import Kept, host_of, policy_of
 
 __all__ = ["Ledger"]
 
+# Twice what it takes to confirm a failure: a look may wait for another one that is under way.
+CONFIRMED_S = 10.0
+
 
 class Ledger:
     """All incidents of one keeper. kept: its services, as they come and go.   The callables are `Keeper`'s own."""
@@ -39,6 +42,7 @@ class Ledger:
     def take(self, fleet: Fleet) -> None:
         """Who depends on whom, from now on."""
         self._depends_on = {service.name: service.depends_on for service in fleet.services}
+        self._timeout_s = {service.name: service.timeout_s for service in fleet.services}
 
     def resume(self, fleet: Fleet, standings: Iterable[Standing]) -> None:
         """Go on with what was open when the last keeper ended; `begin` closes what is open of services that left the fleet."""
@@ -48,7 +52,8 @@ class Ledger:
         now, now_s = self._clock.now(), self._clock.monotonic()
         for standing in known:
             if standing.service in names:
-                self._book = incidents.resume(self._book, standing, still_open, now, now_s)
+                wait_s = self._wait_s(standing.service)
+                self._book = incidents.resume(self._book, standing, still_open, now, now_s, wait_s)
             elif standing.incident is not None and standing.incident.closed_at is None:
                 self._orphans.append(standing)
 
@@ -74,14 +79,41 @@ class Ledger:
         entry = self._book.open.get(name)
         return entry.incident if entry else None
 
+    def unsure_of(self, kept: Kept) -> tuple[Kept, ...]:
+        """What a service that fails depends on and was not seen well since then; without whom nobody looks at now."""
+        began_at = kept.watch.first.at if kept.watch.first else kept.watch.since
+        needs = (self._kept.get(name) for name in incidents.ancestors(kept.service.name, self._depends_on))
+        return tuple(
+            other
+            for other in needs
+            if other is not None
+            and other.watch.state not in (State.PAUSED, State.ASLEEP)
+            and not (
+                other.watch.confirming is None
+                and other.watch.good_at is not None
+                and (began_at is None or other.watch.good_at >= began_at)
+            )
+        )
+
+    def _is_unsure(self, name: str) -> bool:
+        kept = self._kept.get(name)
+        return kept is not None and bool(self.unsure_of(kept))
+
+    def _wait_s(self, name: str) -> float:
+        """A look at what it depends on may take its whole timeout, and is confirmed after that."""
+        needs = [service for service in incidents.ancestors(name, self._depends_on) if service in self._timeout_s]
+        return max([incidents.GRACE_S, *(self._timeout_s[service] + CONFIRMED_S for service in needs)])
+
     # --- what happens -------------------------------------------------------------------------------------------------
 
     def moved(self, kept: Kept, move: Transition, first: Observation | None) -> None:
         """A service moved. first: the look from which that is dated."""
         self.pass_time()
         now_s = self._clock.monotonic()
-        self._book, changed = incidents.follow(self._book, move, first, self._depends_on, now_s)
-        self._book, told = incidents.pass_time(self._book, now_s)
+        self._book, changed = incidents.follow(
+            self._book, move, first, self._depends_on, now_s, self._wait_s(move.service)
+        )
+        self._book, told = incidents.pass_time(self._book, now_s, self._is_unsure)
         news = {one.incident.service: one for one in told}
         self._say(words.of_move(kept.service, move, self._clock.now()))
         for incident in changed:
@@ -97,7 +129,7 @@ class Ledger:
         """Tell what is due to be told and close what has settled."""
         if not self._book.open:
             return
-        self._book, told = incidents.pass_time(self._book, self._clock.monotonic())
+        self._book, told = incidents.pass_time(self._book, self._clock.monotonic(), self._is_unsure)
         for one in told:
             self._news(one)
 

@@ -5,7 +5,8 @@
 - It closes when the service has been up for `settle_s`, dated from when it came back. Whoever falls again before that is
   flapping: the same incident goes on, and each time it has to stay up for longer.
 - A service whose dependency is down too folds into the dependency's incident: one message, not two. So a message about a
-  service that depends on others waits `grace_s`, in case the one it depends on is found down a moment later.
+  service that depends on others waits `GRACE_S`, in case the one it depends on is found down a moment later; and longer, within
+  `wait_s`, while it is not known how that one stands: a look at what hangs takes its time.
 
 What is recorded is wall time; what is waited for is counted in monotonic seconds (`now_s`), since the wall clock may jump.
 """
@@ -17,7 +18,7 @@ from datetime import datetime
 from everwake.model import Incident, Observation, State, Transition
 from everwake.ports import Standing
 
-__all__ = ["Book", "Told", "amend", "drop", "follow", "incident_id", "pass_time", "resume"]
+__all__ = ["Book", "Told", "amend", "ancestors", "drop", "follow", "incident_id", "pass_time", "resume"]
 
 _BAD = (State.DOWN, State.DEGRADED)
 SETTLE_S = 60.0
@@ -41,6 +42,7 @@ class Entry:
 
     is_down: down, not merely degraded, when last seen not well.
     tell_s: when its opening is to be told; None: told already, or never to be told because it folded.
+    open_until_s: until when what it depends on may fall and be the reason of it.
     """
 
     incident: Incident
@@ -48,6 +50,7 @@ class Entry:
     back_s: float = 0.0
     is_down: bool = True
     tell_s: float | None = None
+    open_until_s: float = float("-inf")
     was_told: bool = False
 
 
@@ -70,9 +73,15 @@ def settle_s(flaps: int) -> float:
 
 
 def follow(
-    book: Book, move: Transition, seen: Observation | None, depends_on: Mapping[str, tuple[str, ...]], now_s: float
+    book: Book,
+    move: Transition,
+    seen: Observation | None,
+    depends_on: Mapping[str, tuple[str, ...]],
+    now_s: float,
+    wait_s: float = GRACE_S,
 ) -> tuple[Book, tuple[Incident, ...]]:
-    """Enter one transition. seen: the first failed look.   The answer's incidents are those that changed, to be stored."""
+    """Enter one transition. seen: the first failed look.   wait_s: within how long it shows whether what the service depends on
+    fell too.   The answer's incidents are those that changed, to be stored."""
     name, entry = move.service, book.open.get(move.service)
     began_at = book.waking.get(name, move.at) if move.new is State.DOWN else move.at
     waking = {other: at for other, at in book.waking.items() if other != name}
@@ -98,19 +107,27 @@ def follow(
             # It was folded, and falls again: perhaps alone this time.
             incident = replace(incident, parent=_open_parent(book, name, depends_on))
             tell_s = None if incident.parent else now_s + GRACE_S
-        book = _with(book, replace(entry, incident=incident, back_at=None, is_down=is_down, tell_s=tell_s))
-        return _fold_children(book, incident, depends_on) if is_down and not entry.is_down else (book, (incident,))
+        has_fallen = entry.back_at is not None or (is_down and not entry.is_down)
+        until_s = now_s + wait_s if has_fallen else entry.open_until_s
+        again = replace(entry, incident=incident, back_at=None, is_down=is_down, tell_s=tell_s, open_until_s=until_s)
+        book = _with(book, again)
+        return _fold_children(book, incident, depends_on, now_s) if is_down and has_fallen else (book, (incident,))
     parent = _open_parent(book, name, depends_on)
     incident = Incident(
         id=incident_id(name, began_at), service=name, opened_at=began_at, cause=move.cause, parent=parent, first=seen
     )
     tell_s = None if parent else now_s + (GRACE_S if depends_on.get(name) else 0.0)
-    book = _with(book, Entry(incident=incident, tell_s=tell_s, is_down=is_down))
-    return _fold_children(book, incident, depends_on) if is_down else (book, (incident,))
+    book = _with(book, Entry(incident=incident, tell_s=tell_s, is_down=is_down, open_until_s=now_s + wait_s))
+    return _fold_children(book, incident, depends_on, now_s) if is_down else (book, (incident,))
 
 
-def pass_time(book: Book, now_s: float) -> tuple[Book, tuple[Told, ...]]:
-    """What is due by now: openings whose grace is over, and incidents that have settled. Closed ones leave the book."""
+def pass_time(
+    book: Book, now_s: float, is_unsure: Callable[[str], bool] = lambda name: False
+) -> tuple[Book, tuple[Told, ...]]:
+    """What is due by now: openings whose grace is over, and incidents that have settled. Closed ones leave the book.
+
+    is_unsure: whether it has yet to show how that stands on which this service depends.
+    """
     told: list[Told] = []
     for name, entry in list(book.open.items()):
         entry = book.open.get(name, entry)
@@ -118,6 +135,8 @@ def pass_time(book: Book, now_s: float) -> tuple[Book, tuple[Told, ...]]:
             book, closed = drop(book, name, entry.back_at, now_s)
             told += closed
         elif entry.tell_s is not None and entry.tell_s <= now_s and entry.back_at is None:
+            if now_s < entry.open_until_s and is_unsure(name):
+                continue
             told.append(Told(incident=entry.incident, opened=True))
             book = _with(book, replace(entry, tell_s=None, was_told=True))
     return book, tuple(told)
@@ -143,7 +162,14 @@ def amend(book: Book, name: str, change: Callable[[Incident], Incident]) -> tupl
     return _with(book, replace(entry, incident=incident)), incident
 
 
-def resume(book: Book, standing: Standing, still_open: Collection[str], now: datetime, now_s: float) -> Book:
+def resume(
+    book: Book,
+    standing: Standing,
+    still_open: Collection[str],
+    now: datetime,
+    now_s: float,
+    wait_s: float = GRACE_S,
+) -> Book:
     """Enter what stood before a restart. still_open: ids of all open incidents: who folded into one that has ended meanwhile is
     told after the grace, and so is whoever was to be told when the keeper died."""
     name, incident = standing.service, standing.incident
@@ -162,6 +188,7 @@ def resume(book: Book, standing: Standing, still_open: Collection[str], now: dat
             back_s=now_s - back_for_s if is_back else 0.0,
             is_down=standing.state is not State.DEGRADED,
             tell_s=now_s + GRACE_S if waits else None,
+            open_until_s=now_s + wait_s if waits else float("-inf"),
             was_told=standing.told,
         ),
     )
@@ -171,7 +198,7 @@ def _with(book: Book, entry: Entry) -> Book:
     return replace(book, open={**book.open, entry.incident.service: entry})
 
 
-def _ancestors(name: str, depends_on: Mapping[str, tuple[str, ...]]) -> list[str]:
+def ancestors(name: str, depends_on: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Everything `name` depends on, nearest first; a loop in the file ends where it began."""
     seen: list[str] = []
     todo = list(depends_on.get(name, ()))
@@ -184,7 +211,7 @@ def _ancestors(name: str, depends_on: Mapping[str, tuple[str, ...]]) -> list[str
 
 
 def _open_parent(book: Book, name: str, depends_on: Mapping[str, tuple[str, ...]]) -> str | None:
-    for parent in reversed(_ancestors(name, depends_on)):
+    for parent in reversed(ancestors(name, depends_on)):
         entry = book.open.get(parent)
         if entry is not None and entry.back_at is None and entry.is_down:
             return entry.incident.id
@@ -192,13 +219,20 @@ def _open_parent(book: Book, name: str, depends_on: Mapping[str, tuple[str, ...]
 
 
 def _fold_children(
-    book: Book, parent: Incident, depends_on: Mapping[str, tuple[str, ...]]
+    book: Book, parent: Incident, depends_on: Mapping[str, tuple[str, ...]], now_s: float
 ) -> tuple[Book, tuple[Incident, ...]]:
-    """A child that was found down a moment earlier folds into its parent, unless it was told already."""
+    """A child that was found down a moment earlier folds into its parent. Where it was told already its end is told too, but it
+    is known what it was part of."""
     changed = [parent]
     for name, entry in list(book.open.items()):
+        if entry.was_told and entry.incident.parent is None and now_s <= entry.open_until_s:
+            if parent.service in ancestors(name, depends_on):
+                child = replace(entry.incident, parent=parent.id)
+                book = _with(book, replace(entry, incident=child))
+                changed.append(child)
+            continue
         is_free = entry.incident.parent is None or entry.tell_s is not None
-        if not entry.was_told and is_free and parent.service in _ancestors(name, depends_on):
+        if not entry.was_told and is_free and parent.service in ancestors(name, depends_on):
             child = replace(entry.incident, parent=parent.id)
             book = _with(book, replace(entry, incident=child, tell_s=None))
             changed.append(child)

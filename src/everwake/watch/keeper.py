@@ -44,6 +44,7 @@ BEGUN_TOGETHER = 100
 HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
 JUMP_S = 5.0
+NEEDED_AGAIN_S = 5.0
 
 
 class Keeper:
@@ -488,6 +489,23 @@ class Keeper:
             self._ledger.doubted(kept)
         if step.asks and PRIMARY not in kept.looking:
             self._look_soon(kept, PRIMARY, 0.0)
+        has_fallen = step.move is not None and step.move.new in (State.DOWN, State.DEGRADED)
+        if has_fallen or (before.first is None and step.watch.first is not None):
+            self._look_at_what_it_needs(kept)
+
+    def _look_at_what_it_needs(self, kept: Kept) -> None:
+        """Perhaps it is not itself: look at that now, but never more often than every few seconds, however many ask."""
+        now_s = self._clock.monotonic()
+        for other in self._ledger.unsure_of(kept):
+            if not self._is_watched(other) or other.watch.first is not None or other.watch.state is State.DOWN:
+                continue
+            age_s = (self._clock.now() - other.last.at).total_seconds() if other.last else NEEDED_AGAIN_S
+            wait_s = min(max(NEEDED_AGAIN_S - age_s, 0.0), NEEDED_AGAIN_S)
+            due_s = self._schedule.at(f"{other.service.name}\0{PRIMARY}")
+            if wait_s == 0.0:
+                self._look_soon(other, PRIMARY, 0.0)
+            elif due_s is None or due_s > now_s + wait_s:
+                self._plan(other, PRIMARY, now_s, state.Look(after_s=wait_s))
 
     def _show(self, kept: Kept, seen: Observation) -> None:
         if seen.check == PRIMARY:

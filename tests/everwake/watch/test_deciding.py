@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from everwake.fleet.schema import Check
+from everwake.fleet.schema import Check, Fleet, Service
 from everwake.history.uptime import Course, shares
 from everwake.model import (
     Action,
@@ -90,6 +90,62 @@ async def test_who_answered_late_is_back_when_it_answered_not_when_it_was_asked(
         waking, up = scene.memory.moves[-2:]
         assert (waking.new, waking.at, up.new) == (State.WAKING, asked_at, State.UP)
         assert abs(up.at - scene.clock.now()) < timedelta(seconds=1)
+
+
+def family(parent_timeout_s: float = 30.0) -> Fleet:
+    """One that another depends on; both are looked at every 20 s, by themselves."""
+    redis = Service(name="redis", url="https://redis.example", every_s=20.0, timeout_s=parent_timeout_s)
+    return Fleet(name="blabbin", services=(redis, replace(redis, name="kid", timeout_s=30.0, depends_on=("redis",))))
+
+
+async def test_a_child_folds_into_a_parent_that_flaps_whoever_is_looked_at_first() -> None:
+    async with running(family()) as scene:
+        await scene.passes(2)
+        for failure, seconds in ((REFUSED, 18.0), (None, 45.0), (REFUSED, 40.0)):
+            scene.eyes.failures = {"redis": failure, "kid": failure}
+            scene.keeper.check_now("kid")
+            await scene.passes(0.3)
+            scene.keeper.check_now("redis")
+            await scene.passes(seconds - 0.3)
+        assert [notice.title for notice in scene.memory.notices] == ["Redis is down"]
+        redis, kid = (
+            next(one for one in scene.keeper.open_incidents if one.service == name) for name in ("redis", "kid")
+        )
+        assert (kid.parent, redis.flaps) == (redis.id, 1)
+
+
+async def test_a_child_is_not_told_of_while_a_look_at_its_hanging_parent_is_under_way() -> None:
+    async with running(family(parent_timeout_s=60.0)) as scene:
+        await scene.passes(2)
+        scene.eyes.hanging.add("redis")
+        scene.eyes.failures["kid"] = REFUSED
+        scene.keeper.check_now("kid")
+        await scene.passes(59)
+        assert scene.states == {"redis": State.UP, "kid": State.DOWN}
+        assert scene.memory.notices == [], "the parent is being looked at since the child failed"
+        await scene.passes(10)
+        assert [notice.title for notice in scene.memory.notices] == ["Redis is down"]
+
+
+async def test_a_child_that_fails_alone_is_told_of_as_soon_as_its_parent_was_seen_well() -> None:
+    async with running(family()) as scene:
+        await scene.passes(2)
+        scene.eyes.failures["kid"] = REFUSED
+        scene.keeper.check_now("kid")
+        await scene.passes(21)
+        assert [notice.title for notice in scene.memory.notices] == ["Kid is down"]
+
+
+async def test_many_children_that_fail_do_not_make_a_burst_of_looks_at_what_they_need() -> None:
+    redis = Service(name="redis", url="https://redis.example", every_s=3600.0)
+    kids = [replace(redis, name=f"kid-{n}", depends_on=("redis",)) for n in range(100)]
+    async with running(Fleet(name="blabbin", services=(redis, *kids))) as scene:
+        await scene.passes(2)
+        for n, kid in enumerate(kids):
+            scene.eyes.failures[kid.name] = REFUSED
+            scene.keeper.check_now(kid.name)
+            await scene.passes(0.1 if n % 10 else 0.5)
+        assert 2 <= len(scene.eyes.looks["redis"]) <= 6
 
 
 async def test_a_restart_while_confirming_goes_on_at_once_and_dates_from_the_first_failed_look() -> None:

@@ -20,18 +20,21 @@ class Story:
         self.told: list[tuple[str, bool]] = []
         self.closed: list[Incident] = []
         self.states: dict[str, State] = {}
+        self.unsure: set[str] = set()
 
     def moves(self, name: str, new: State, after_s: float = 0.0) -> None:
         self.passes(after_s)
         old = self.states.get(name, State.UP)
         self.states[name] = new
-        self.book, _ = follow(self.book, Transition(service=name, old=old, new=new, at=self.now), None, FAMILY, self.s)
+        self.book, _ = follow(
+            self.book, Transition(service=name, old=old, new=new, at=self.now), None, FAMILY, self.s, 40.0
+        )
         self.passes(0)
 
     def passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         self.s += seconds
-        self.book, told = pass_time(self.book, self.s)
+        self.book, told = pass_time(self.book, self.s, self.unsure.__contains__)
         self._note(told)
 
     def _note(self, told: tuple[Told, ...]) -> None:
@@ -83,6 +86,55 @@ def test_a_child_is_silent_when_its_parent_is_found_down_a_moment_after_it() -> 
     story.moves("redis", State.DOWN, after_s=5)
     story.passes(60)
     assert story.told == [("redis", True)]
+
+
+def test_a_child_that_falls_again_just_before_its_parent_folds_again() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("chatbot", State.DOWN, after_s=1)
+    story.moves("redis", State.UP, after_s=18)
+    story.moves("chatbot", State.UP)
+    story.moves("chatbot", State.DOWN, after_s=15)
+    story.moves("redis", State.DOWN, after_s=1)
+    story.passes(60)
+    assert story.told == [("redis", True)]
+    assert story.book.open["chatbot"].incident.parent == story.book.open["redis"].incident.id
+
+
+def test_a_child_waits_while_it_is_not_known_how_its_parent_stands_but_not_for_ever() -> None:
+    story = Story()
+    story.unsure = {"chatbot"}
+    story.moves("chatbot", State.DOWN)
+    story.passes(39)
+    assert story.told == []
+    story.moves("redis", State.DOWN)
+    story.passes(60)
+    assert story.told == [("redis", True)]
+    story = Story()
+    story.unsure = {"chatbot"}
+    story.moves("chatbot", State.DOWN)
+    story.passes(40)
+    assert story.told == [("chatbot", True)]
+
+
+def test_a_child_that_was_told_before_its_parent_fell_is_known_to_be_part_of_it_and_has_one_end() -> None:
+    story = Story()
+    story.moves("chatbot", State.DOWN)
+    story.passes(16)
+    story.moves("redis", State.DOWN, after_s=10)
+    assert story.book.open["chatbot"].incident.parent == story.book.open["redis"].incident.id
+    story.moves("redis", State.UP, after_s=10)
+    story.moves("chatbot", State.UP)
+    story.passes(600)
+    assert sorted(story.told) == [("chatbot", False), ("chatbot", True), ("redis", False), ("redis", True)]
+
+
+def test_a_child_that_has_been_down_for_long_is_not_explained_by_what_falls_now() -> None:
+    story = Story()
+    story.moves("chatbot", State.DOWN)
+    story.passes(16)
+    story.moves("redis", State.DOWN, after_s=3_600)
+    assert story.book.open["chatbot"].incident.parent is None
 
 
 def test_a_child_that_stays_down_after_its_parent_came_back_is_told() -> None:
