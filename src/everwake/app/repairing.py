@@ -177,6 +177,11 @@ class Repairer:
             self._wake.set()
         return changed
 
+    def is_busy(self, name: str) -> bool:
+        """Whether a remedy of it is under way or being proved."""
+        run = self._runs.get(name)
+        return run is not None and run.state in (RunState.RUNNING, RunState.PROVING)
+
     def standing(self, name: str) -> Standing:
         """How repairs stand for one service. Raises KeyError."""
         service, thought = self._keeping.fleet.service(name), self._thoughts.get(name)

@@ -30,7 +30,7 @@ from everwake.fleet.load import BadFleet, load
 from everwake.fleet.reload import Reloader
 from everwake.fleet.schema import Fleet
 from everwake.history.steps import StepStore
-from everwake.model import Diagnosis, Incident, Level, LogLine
+from everwake.model import Diagnosis, Incident, Level, LogLine, State
 from everwake.notify.channel import Channel, NotSent, in_thread
 from everwake.notify.deliver import Deliverer, per_channel
 from everwake.sim.claim import Claim
@@ -236,6 +236,12 @@ class _Running:
         self._repairer.incident(incident)
 
     def _diagnosed(self, which: str, diagnosis: Diagnosis) -> None:
+        known = next((one for one in self._keeper.open_incidents if one.id == which and one.diagnosis), None)
+        # What is seen while we mend it, or once it is well again, does not say why it fell.
+        if known is not None and (
+            self._repairer.is_busy(known.service) or self._keeper.service_view(known.service).state is State.UP
+        ):
+            return
         incident = self._keeper.diagnosed(which, diagnosis)
         if incident is not None:
             self._repairer.diagnosed(incident.service)

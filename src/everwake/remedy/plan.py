@@ -220,6 +220,9 @@ def _patiently(case: Case, ask: AskHuman) -> AskHuman | Wait:
 
 
 def _not_known(case: Case, top: Cause | None) -> Decision:
+    if case.state is State.DEGRADED and not case.asked and not case.tried:
+        # It serves; that it is not as it should be was told already, and there is nothing to add.
+        return Wait(why="no cause was found for sure, and it serves", for_s=PATIENCE_PACES * case.pace_s)
     tried = f"; tried: {', '.join(one.playbook for one in case.tried)}" if case.tried else ""
     next_ = (
         top.next if top else ""

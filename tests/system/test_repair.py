@@ -1,0 +1,64 @@
+"""The mission's incident, whole: real services on the simulated platform, a bad variable, and nobody lifts a hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from tests.support.receiver import receiver
+from tests.support.up_run import UpRun, until, up_in
+
+
+def asked(url: str, body: Any = None, key: str = "") -> Any:
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    with urlopen(Request(url, None if body is None else json.dumps(body).encode(), headers), timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def fired(run: UpRun, service: str, how: str) -> None:
+    platform = json.loads(run.up_json.read_text())["platform"]
+    asked(platform["url"].removesuffix("/v1") + "/sim/drills", {"service": service, "how": how}, platform["key"])
+
+
+def variables(run: UpRun, service: str) -> dict[str, str]:
+    up = json.loads(run.up_json.read_text())
+    url = f"{up['platform']['url']}/services/{up['services'][service]['id']}/env-vars?limit=100"
+    return {one["envVar"]["key"]: one["envVar"]["value"] for one in asked(url, key=up["platform"]["key"])}
+
+
+def test_a_leftover_behind_the_origins_is_found_named_mended_deployed_proved_and_told(tmp_path: Path) -> None:
+    with receiver() as told, up_in(tmp_path, "--fast", "--quiet") as run:
+        page = run.until_ready()["dashboard"]
+        file = run.data / "everwake.toml"
+        (run.data / "alerts.url").write_text(told.url)
+        # The keeper takes the changed file by itself.
+        file.write_text(file.read_text() + '\n[notify]\nurls = [{ file = "alerts.url" }]\n')
+        until(lambda: "was read again" in run.log or _was_read(page), 20)
+        before = variables(run, "chatbot")
+        fired(run, "chatbot", "bad-env")
+
+        def repaired() -> Any:
+            known = asked(f"{page}/api/v1/services/chatbot/remedy")["run"]
+            return known if known is not None and known["state"] == "proved" else None
+
+        until(repaired, 60)
+        remedy = repaired()
+        assert (remedy["remedy"], remedy["about"], remedy["by"]) == ("fix-variables", "BACKEND_CORS_ORIGINS", "keeper")
+        assert "column 43" in remedy["why"]
+        assert [step["state"] for step in remedy["steps"]] == ["done", "done", "done"]
+        assert variables(run, "chatbot") == before
+        assert asked(run.at("chatbot") + "/health")["status"] == "healthy"
+        incident = asked(f"{page}/api/v1/incidents?service=chatbot")["items"][0]
+        assert incident["cause"] == "bad_env_var"
+        assert [did["step"] for did in incident["actions"]] == [
+            "mend BACKEND_CORS_ORIGINS",
+            "deploy",
+            "watch the deploy",
+        ]
+        assert incident["proof"]["proved"]
+        until(lambda: "Chatbot was repaired: fix-variables" in told.titles, 20)
+        assert "Chatbot is down" in told.titles
+
+
+def _was_read(page: str) -> bool:
+    return any("was read again" in line["text"] for line in asked(f"{page}/api/v1/log?limit=50")["items"])
