@@ -16,6 +16,7 @@ __all__ = ["Bars"]
 
 # With more services there is one bar for each of them, for the criteria's would not fit the screen.
 DETAILED_MOST = 3
+SAID_FROM = 130  # columns
 _MARKS = {True: "[green]✓[/green]", False: "[red]✕[/red]", None: "[yellow]…[/yellow]"}
 
 
@@ -33,10 +34,12 @@ class Bars:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+            console = Console(stderr=True)
+            # On a narrow terminal the bars are worth more than what is said beside them, which comes in full at the end.
+            said = [TextColumn("[dim]{task.fields[said]}[/dim]")] if console.width >= SAID_FROM else []
             self._bars = Progress(
-                TextColumn("{task.fields[mark]}"), TextColumn("{task.description}"), BarColumn(bar_width=24),
-                TextColumn("[dim]{task.fields[said]}[/dim]"), TimeElapsedColumn(), console=Console(stderr=True),
-                transient=True,
+                TextColumn("{task.fields[mark]}"), TextColumn("{task.description}"), BarColumn(bar_width=20),
+                TextColumn("{task.percentage:>3.0f} %"), *said, TimeElapsedColumn(), console=console, transient=True,
             )  # fmt: skip
             self._bars.start()
         else:

@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 def command(
     service: Annotated[
-        str | None, typer.Argument(metavar="[SERVICE]", help="A service of the fleet; all of them when left out.")
+        str | None, typer.Argument(metavar="SERVICE", help="A service of the fleet; all of them when left out.")
     ] = None,
     soak: Annotated[
         str, typer.Option(metavar="TIME", help="How long each has to stay up; what the keeper knows counts too.")

@@ -1,6 +1,9 @@
 """Hours of a real platform API on loopback: by its count, by our looks, or assumed; a simulator's by its own calendar."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +73,24 @@ async def test_three_round_the_clock_are_answered_with_the_day_it_ends_and_three
     assert hours.forecast.ends_at is not None
     assert hours.forecast.ends_at.day == 15
     assert len(hours.ways) == 3
+
+
+@pytest.mark.parametrize(
+    ("awake", "code", "said"), [("always", 1, "They end on"), ("on-demand", 0, "They last the month")]
+)
+async def test_the_command_says_it_and_its_exit_code_whether_they_last(
+    tmp_path: Path, awake: str, code: int, said: str
+) -> None:
+    held = workspace()
+    async with served(held, drills=Fast()) as api:
+        file = fleet_file(tmp_path, api, held, awake)
+        argv = [sys.executable, "-m", "everwake", "budget", "--fleet", str(file), "--data", str(tmp_path)]
+        run = await asyncio.to_thread(
+            subprocess.run, argv, capture_output=True, timeout=60, check=False, env={**os.environ, "KEY": KEY}
+        )
+    assert run.returncode == code, run.stderr.decode()
+    assert said in run.stdout.decode()
+    assert ("ways to make them last" in run.stdout.decode()) is (code == 1)
 
 
 async def test_on_demand_lasts_and_round_the_clock_is_told_beside_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The seven criteria of a real service on loopback: a keep-alive line, a chat, a keeper's word, a shutdown that is noticed."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -181,3 +182,23 @@ async def test_the_command_says_it_with_its_exit_code_as_json_and_as_junit(tmp_p
     assert b"a: messages answered: met" in run.stderr
     root = ElementTree.parse(tmp_path / "ci.xml").getroot()
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "0", "1")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+async def test_on_a_terminal_each_criterion_has_a_bar(tmp_path: Path) -> None:
+    file = fleet_file(tmp_path, Chatting(port=9))
+    argv = [sys.executable, "-m", "everwake", "verify", "--fleet", str(file), "--data", str(tmp_path), "--soak", "0s"]
+    ours, theirs = os.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"} | {"NO_COLOR": ""}
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=theirs, env=env) as run:
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # its end is an error on Linux
+            while piece := await asyncio.to_thread(os.read, ours, 65_536):
+                told += piece
+        assert await asyncio.to_thread(run.wait, 30) == 1
+    os.close(ours)
+    text = told.decode()
+    for title in ("health is 200 consistently", "green at the keeper", "a heartbeat every 1 s"):
+        assert title in text
+    assert "\u2501" in text
