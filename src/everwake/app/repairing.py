@@ -341,6 +341,9 @@ class Repairer:
             thought.decision, thought.refused = None, "all repairs are stopped" if self._switch.is_stopped else None
             self._later(name, pace)
             return
+        if not await self._is_still_down(name, pace):
+            self._later(name, pace / 4)
+            return
         case = await self._case(service, asked=False)
         if case is None:
             self._later(name, pace)
@@ -396,6 +399,15 @@ class Repairer:
                 else:
                     self._say(Level.WARNING, f"{service.title}: {title_of(run)} begins. {plan.why}", name)
                     await self._go_on(run.id, name)
+
+    async def _is_still_down(self, name: str, pace: float) -> bool:
+        """The last look may be as old as its interval: nothing is decided about a service that came back meanwhile."""
+        try:
+            async with asyncio.timeout(max(1.0, pace)):
+                await self._keeping.look(name)
+        except TimeoutError:
+            return True
+        return self._keeping.service_view(name).state not in WELL
 
     async def _until_deployed(self, case: Case) -> None:
         """While a deploy is under way nothing may be done: its end is heard of at once, not when a pause is over."""
