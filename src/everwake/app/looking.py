@@ -1,7 +1,7 @@
 """Looking without a keeper that runs: every check once (`everwake once`), or at one service or URL (`everwake check`)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from everwake.fleet.schema import Service
 from everwake.model import BeatKind, Failure, FailureKind, Observation, Phase, State
 from everwake.watch import state
 
-__all__ = ["Looked", "look_at", "look_at_all", "service_of_url"]
+__all__ = ["Looked", "look_at", "look_at_all", "service_of_url", "waits_for_a_name"]
 
 AT_ONCE = 200
 _CALM = (BeatKind.CONNECTED, BeatKind.RECONNECTING)
@@ -29,8 +29,16 @@ class Looked:
     seen: tuple[Observation, ...]
 
 
-async def look_at_all(services: Sequence[Service], *, allow_private: bool) -> tuple[Looked, ...]:
-    """Look at every service once, many at a time; in the order given."""
+async def look_at_all(
+    services: Sequence[Service],
+    *,
+    allow_private: bool,
+    told: Callable[[tuple[Looked, ...]], None] = lambda looked: None,
+) -> tuple[Looked, ...]:
+    """Look at every service once, many at a time; in the order given.
+
+    told: hears it before anything is closed, which a name server that does not answer holds up (`waits_for_a_name`).
+    """
     at_once = asyncio.Semaphore(AT_ONCE)
     clock = SystemClock()
     async with Checks(clock, allow_private=allow_private) as checks:
@@ -39,7 +47,15 @@ async def look_at_all(services: Sequence[Service], *, allow_private: bool) -> tu
             async with at_once:
                 return await look_at(service, checks, clock)
 
-        return tuple(await asyncio.gather(*(one(service) for service in services)))
+        looked = tuple(await asyncio.gather(*(one(service) for service in services)))
+        told(looked)
+        return looked
+
+
+def waits_for_a_name(looked: Sequence[Looked]) -> bool:
+    """Whether a thread still waits for the system's resolver, which cannot be told to stop: seen with libcurl 8, 2026-07."""
+    failures = [seen.failure for one in looked for seen in one.seen if seen.failure is not None]
+    return any(failure.kind is FailureKind.TIMEOUT and failure.phase is Phase.DNS for failure in failures)
 
 
 async def look_at(service: Service, checks: Checks, clock: SystemClock) -> Looked:
@@ -83,6 +99,8 @@ def service_of_url(url: str) -> Service:
         _ = parts.port
     except ValueError:
         host = None
+    if "://" not in url:
+        raise Misused(f"{url[:80]} is not a URL that can be looked at", hint=f"write http://{url[:80]} or https://..")
     if not host or parts.scheme not in ("http", "https"):
         raise Misused(f"{url[:80]} is not a URL that can be looked at", hint="write https://host/path")
     if parts.username is not None or parts.password is not None:

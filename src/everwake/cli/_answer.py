@@ -1,14 +1,15 @@
 """What commands that answer print: one JSON document, or words for a person, in colour on a terminal."""
 
 import json
+import os
 import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from everwake.cli._terminal import DIM, GREEN, RED, YELLOW, Terminal
 from everwake.model import State
 
-__all__ = ["colour_of", "document", "note", "plain", "say"]
+__all__ = ["colour_of", "document", "leave", "note", "plain", "say"]
 
 # What strangers wrote must not reach the terminal as a command to it.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -34,6 +35,13 @@ def say(text: str, colour: str | None = None) -> None:
 def note(text: str) -> None:
     """A line about what goes on."""
     print(Terminal.dyed(DIM, f"· {text}", sys.stderr), file=sys.stderr)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process now, without waiting for threads: one that waits for a name server would hold it up for as long."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def plain(text: str) -> str:

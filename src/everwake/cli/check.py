@@ -87,10 +87,10 @@ def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: boo
     import os
     from dataclasses import replace
 
-    from everwake.app.looking import look_at_all, service_of_url
+    from everwake.app.looking import look_at_all, service_of_url, waits_for_a_name
     from everwake.app.reach import running_keeper
     from everwake.checks import specs
-    from everwake.cli._answer import document, note
+    from everwake.cli._answer import document, leave, note
     from everwake.errors import OutOfReach
     from everwake.fleet.load import load
     from everwake.fleet.secrets import Partly, of_services
@@ -99,6 +99,9 @@ def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: boo
     known = None
     if "://" in target:
         service, allow_private = replace(service_of_url(target), timeout_s=timeout_s), True
+    elif not path.exists() and any(mark in target for mark in ".:/"):
+        service_of_url(target)  # no fleet, so no service of it: says how a URL is written
+        return
     else:
         fleet = load(path, os.environ, specs(), resolver=Partly(os.environ, of_services))
         service, allow_private = _of_fleet(target, fleet.services), fleet.keeper.allow_private
@@ -109,11 +112,17 @@ def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: boo
                 known = keeper.service(service.name)
             except OutOfReach as error:
                 note(error.message)
-    (looked,) = asyncio.run(look_at_all([service], allow_private=allow_private))
-    if is_json:
-        document(_document(looked, known))
-    else:
-        _explain(looked, known)
+
+    def told(all_looked: "tuple[Looked, ...]") -> None:
+        (looked,) = all_looked
+        if is_json:
+            document(_document(looked, known))
+        else:
+            _explain(looked, known)
+        if waits_for_a_name(all_looked):
+            leave(1)
+
+    (looked,) = asyncio.run(look_at_all([service], allow_private=allow_private, told=told))
     if looked.state is not State.UP:
         raise typer.Exit(1)
 
@@ -128,7 +137,9 @@ def _of_fleet(name: str, services: "tuple[Service, ...]") -> "Service":
         return services[names.index(name)]
     near = difflib.get_close_matches(name, names, 1, 0.4)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names[:20])}"
-    raise Misused(f"no service is called {name[:60]}", hint=f"{hint} (a URL begins with https://)")
+    if not near and any(mark in name for mark in ".:/"):
+        hint = f"for an address write http://{name[:60]} (or https://); {hint}"
+    raise Misused(f"no service is called {name[:60]}", hint=hint)
 
 
 def _document(looked: "Looked", known: dict[str, object] | None) -> dict[str, object]:

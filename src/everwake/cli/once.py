@@ -9,6 +9,7 @@ from everwake.cli._options import FleetFile, Json
 
 if TYPE_CHECKING:
     from everwake.app.looking import Looked
+    from everwake.model import Failure
 
 __all__ = ["command"]
 
@@ -21,9 +22,9 @@ def command(fleet: FleetFile = Path("everwake.toml"), json: Json = False) -> Non
     import asyncio
     import os
 
-    from everwake.app.looking import look_at_all
+    from everwake.app.looking import look_at_all, waits_for_a_name
     from everwake.checks import specs
-    from everwake.cli._answer import document, note
+    from everwake.cli._answer import document, leave, note
     from everwake.fleet.load import load
     from everwake.fleet.secrets import Partly, of_services
     from everwake.model import State
@@ -31,11 +32,16 @@ def command(fleet: FleetFile = Path("everwake.toml"), json: Json = False) -> Non
     # Nobody is told and no platform is asked: what those need may be absent.
     found = load(fleet, os.environ, specs(), resolver=Partly(os.environ, of_services))
     note(f"looking at {len(found.services)} services")
-    looked = asyncio.run(look_at_all(found.services, allow_private=found.keeper.allow_private))
-    if json:
-        document(_document(found.name, looked))
-    else:
-        _table(looked)
+
+    def told(looked: "tuple[Looked, ...]") -> None:
+        if json:
+            document(_document(found.name, looked))
+        else:
+            _table(looked)
+        if waits_for_a_name(looked):
+            leave(1)
+
+    looked = asyncio.run(look_at_all(found.services, allow_private=found.keeper.allow_private, told=told))
     if any(one.state is not State.UP for one in looked):
         raise typer.Exit(1)
 
@@ -70,6 +76,14 @@ def _table(looked: "tuple[Looked, ...]") -> None:
         first = one.seen[0]
         ms = f"{first.took_s * 1000:.0f} ms"
         status = "" if first.status is None else f"{first.status}"
-        bad = [f"{seen.check}: {seen.failure.kind.value}" for seen in one.seen if seen.failure is not None]
+        bad = [f"{seen.check}: {_failed(seen.failure)}" for seen in one.seen if seen.failure is not None]
         line = f"{one.service.name:<{width}}  {one.state.value:<8}  {status:>3}  {ms:>8}  {'; '.join(bad)}"
         say(line.rstrip(), colour_of(one.state))
+
+
+def _failed(failure: "Failure") -> str:
+    """What failed; of what took too long, where: `timeout in first_byte`."""
+    from everwake.model import FailureKind
+
+    kind = failure.kind.value
+    return f"{kind} in {failure.phase.value}" if failure.kind is FailureKind.TIMEOUT else kind

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,3 +207,37 @@ def test_once_and_check_need_the_secrets_of_services_and_page_needs_none(
         assert said.returncode == 2
         assert "the variable TOKEN is not set" in said.stderr
         assert "ALERT_URL" not in said.stderr
+
+
+STALLS = """
+import socket, time
+real = socket.getaddrinfo
+def stalls(host, *rest, **more):
+    if host == "stalls.example":
+        time.sleep(40)
+    return real(host, *rest, **more)
+socket.getaddrinfo = stalls
+"""
+
+
+def test_a_name_server_that_does_not_answer_does_not_hold_up_the_end(
+    files: Files, there: Answering, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STALLS)
+    check = '[[service.check]]\nkind = "tcp"\nhost = "stalls.example"\nport = 80\ntimeout = "1s"'
+    files.write(service("one", there.url, check))
+    began = time.monotonic()
+    said = files.says("once", PYTHONPATH=str(tmp_path))
+    assert time.monotonic() - began < 20, "its thread sleeps for 40 s"
+    assert said.returncode == 1
+    assert said.stdout.endswith("tcp:0: timeout in dns\n")
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("has_fleet", [True, False])
+def test_an_address_without_its_scheme_is_told_how_to_be_written(files: Files, has_fleet: bool) -> None:
+    if has_fleet:
+        files.write(service("one", "http://127.0.0.1:9"))
+    said = files.says("check", "127.0.0.1:20116")
+    assert said.returncode == 2
+    assert "write http://127.0.0.1:20116" in said.stderr
