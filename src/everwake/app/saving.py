@@ -103,12 +103,11 @@ class Saving:
 
     def _warn(self, fleet: Fleet, platform: str, hours: Hours) -> None:
         """A line when the day they end on is another one than was said; a message once a month."""
-        if not hours.is_urgent:
+        ends_at = hours.forecast.ends_at
+        if ends_at is None:
             if self._warned.pop(platform, None) is not None:
                 self._say(Level.SUCCESS, f"Free hours on {platform}: {headline(hours)}")
             return
-        ends_at = hours.forecast.ends_at
-        assert ends_at is not None
         if self._warned.get(platform) == f"{ends_at:%Y-%m-%d}":
             return
         self._warned[platform] = f"{ends_at:%Y-%m-%d}"

@@ -5,7 +5,7 @@ All times are the platform's own: a simulated one has a calendar that runs `spee
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from everwake.budget.forecast import Forecast, forecast
 from everwake.budget.ledger import ALLOWANCE_H, Usage, month_of
@@ -13,9 +13,6 @@ from everwake.budget.plan import Way, ways_out
 from everwake.fleet.windows import ALWAYS
 
 __all__ = ["Hours", "put_together", "scaled"]
-
-# Somebody is told so long before they end. Sooner there is time for any way out; later nothing but paying is left.
-WARN_AHEAD = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +35,6 @@ class Hours:
     def month_ends(self) -> datetime:
         """First moment of the next month, when the hours begin anew."""
         return month_of(self.now)[1]
-
-    @property
-    def is_urgent(self) -> bool:
-        """Whether somebody should be told."""
-        ends_at = self.forecast.ends_at
-        return ends_at is not None and ends_at - self.now <= WARN_AHEAD
 
 
 def put_together(
