@@ -10,7 +10,7 @@ __all__ = ["document", "lines", "routing"]
 _PHASE = {
     Phase.DNS: "looking up the name",
     Phase.CONNECT: "connecting",
-    Phase.TLS: "the TLS handshake",
+    Phase.TLS: "agreeing on TLS",
     Phase.FIRST_BYTE: "waiting for the answer to begin",
     Phase.TRANSFER: "reading the answer",
     Phase.EXPECT: "comparing the answer with what is expected",

@@ -230,6 +230,10 @@ class Checks:
         known = look.known
         if failure is not None and failure.detail:
             failure = replace(failure, detail=redact_with(failure.detail, known))
+        is_over = certificate_expires_at is not None and certificate_expires_at < look.at
+        if failure is not None and failure.kind is FailureKind.CERTIFICATE_UNTRUSTED and is_over:
+            # OpenSSL names the first fault it finds, and who signed comes before when it ended: the end is what is to be mended.
+            failure = replace(failure, kind=FailureKind.CERTIFICATE_EXPIRED)
         return Observation(
             service=look.service,
             check=look.check,

@@ -233,22 +233,37 @@ def _better_window(text: str) -> str:
     loose = _LOOSE_WINDOW.fullmatch(text.strip())
     if loose is not None and int(loose[1]) <= 24 and int(loose[3]) <= 24:
         begins, ends = (f"{int(hour):02}:{minute or '00'}" for hour, minute in (loose.group(1, 2), loose.group(3, 4)))
-        return f"write {shown(f'{begins}-{ends} ' + (loose[5] or 'Europe/Berlin'))}"
+        zone = loose[5] or "Europe/Berlin"
+        zone = zone if _is_zone(zone) else _near_zone(zone) or "Europe/Berlin"
+        return f"write {shown(f'{begins}-{ends} {zone}')}"
     return 'write always, on-demand or "08:00-24:00 Europe/Berlin"'
 
 
 def _zone(value: Any) -> str:
-    from zoneinfo import ZoneInfo, available_timezones
-
     text = _text(value)
+    if not _is_zone(text):
+        near = _near_zone(text)
+        hint = f"did you mean {near}?" if near else "write one such as Europe/Berlin or UTC"
+        raise Wrong(f"{shown(text)} is not a time zone", hint)
+    return text
+
+
+def _is_zone(text: str) -> bool:
+    from zoneinfo import ZoneInfo
+
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        zones = {zone.lower(): zone for zone in available_timezones()}
-        near = difflib.get_close_matches(text.lower(), zones, 1, 0.7)
-        hint = f"did you mean {zones[near[0]]}?" if near else "write one such as Europe/Berlin or UTC"
-        raise Wrong(f"{shown(text)} is not a time zone", hint) from None
-    return text
+        return False
+    return True
+
+
+def _near_zone(text: str) -> str | None:
+    from zoneinfo import available_timezones
+
+    zones = {zone.lower(): zone for zone in available_timezones()}
+    near = difflib.get_close_matches(text.lower(), zones, 1, 0.7)
+    return zones[near[0]] if near else None
 
 
 def _statuses(value: Any) -> tuple[int, ...]:

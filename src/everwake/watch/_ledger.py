@@ -217,6 +217,8 @@ class Ledger:
         if incident is not None:
             self._told(incident)
 
-    def _say(self, line: LogLine) -> None:
+    def _say(self, line: LogLine | None) -> None:
+        if line is None:
+            return
         self._recorder.said(line)
         self._said(line)

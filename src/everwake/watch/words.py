@@ -154,7 +154,9 @@ def of_look(service: Service, seen: Observation, cause: str | None, at: datetime
         text = f"{service.title} Service responded with error: {seen.status} ({because})"
     else:
         text = f"{service.title} Service is unreachable: {why(seen)}"
-    return LogLine(at=at, level=Level.ERROR, text=text, service=service.name)
+    # To be woken takes a while, and is no error of the service's.
+    level = Level.WARNING if cause == "waking" else Level.ERROR
+    return LogLine(at=at, level=level, text=text, service=service.name)
 
 
 def of_beat(service: Service, beat: Beat) -> LogLine | None:
@@ -180,9 +182,14 @@ def of_beat(service: Service, beat: Beat) -> LogLine | None:
     return LogLine(at=beat.at, level=level, text=text, service=service.name)
 
 
-def of_move(service: Service, move: Transition, at: datetime) -> LogLine:
-    """A change of state. at: when it was decided; `move.at`, when it began, is the incident's."""
-    because = f" ({move.cause})" if move.cause else ""
+def of_move(service: Service, move: Transition, at: datetime) -> LogLine | None:
+    """A change of state. at: when it was decided; `move.at`, when it began, is the incident's.
+
+    None where nothing is to be said: that monitoring goes on has been said already.
+    """
+    if (move.old, move.new) == (State.PAUSED, State.UNKNOWN):
+        return None
+    because = f" ({move.cause})" if move.cause and move.cause != move.new.value else ""
     said = {
         State.UP: (Level.SUCCESS, "is up"),
         State.DEGRADED: (Level.WARNING, "is degraded"),

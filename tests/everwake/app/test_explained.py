@@ -26,7 +26,7 @@ def test_every_failure_in_every_phase_has_its_words(kind: FailureKind, phase: Ph
 def test_a_good_look_says_status_time_and_where_it_went() -> None:
     look = seen(status=200, phases={Phase.DNS: 0.01, Phase.TLS: 0.04}, certificate_expires_at=NOW + timedelta(days=80))
     assert list(explained.lines(look, NOW)) == [
-        "as expected: 200 after 300 ms", "time: looking up the name 10 ms, the TLS handshake 40 ms",
+        "as expected: 200 after 300 ms", "time: looking up the name 10 ms, agreeing on TLS 40 ms",
         "certificate: ends in 80 days (2026-03-22)",
     ]  # fmt: skip
 

@@ -180,6 +180,14 @@ async def test_a_certificate_of_an_unknown_authority_is_not_trusted(checks: Chec
     assert failed(seen) == (FailureKind.CERTIFICATE_UNTRUSTED, Phase.TLS)
 
 
+async def test_a_certificate_that_is_over_is_called_that_whoever_signed_it(
+    checks: Checks, authority: Authority
+) -> None:
+    async with serve(GOOD, authority.context(ends_in=timedelta(days=-3))) as server:
+        seen = await look(checks, server.secure_url)
+    assert failed(seen) == (FailureKind.CERTIFICATE_EXPIRED, Phase.TLS)
+
+
 async def test_a_handshake_that_is_never_answered_runs_out_of_time(checks: Checks) -> None:
     async with serve(faulty.never_says_anything) as server:
         seen = await look(checks, server.secure_url, connect_s=LIMIT_S)

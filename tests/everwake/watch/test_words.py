@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everwake.fleet.schema import Service
-from everwake.model import Cause, Diagnosis, Failure, FailureKind, Incident, Observation, Phase, State
+from everwake.model import (
+    Cause,
+    Diagnosis,
+    Failure,
+    FailureKind,
+    Incident,
+    Level,
+    Observation,
+    Phase,
+    State,
+    Transition,
+)
 from everwake.watch import words
 
 AT = datetime(2026, 1, 1, 11, 30, tzinfo=UTC)
@@ -120,3 +131,27 @@ def test_the_words_of_others_are_bounded_and_on_one_line(detail: str, next_: str
     assert len(body.splitlines()) <= 4
     assert body.splitlines()[-1] == LINK
     assert len(words.of_diagnosis(CHATBOT, found, AT).text.splitlines()) == 1
+
+
+def test_what_is_said_anyway_is_not_said_twice() -> None:
+    def of(old: State, new: State, cause: str | None = None) -> str | None:
+        line = words.of_move(CHATBOT, Transition(service="chatbot", old=old, new=new, at=AT, cause=cause), AT)
+        return line.text if line else None
+
+    assert of(State.PAUSED, State.UNKNOWN) is None, "Start has been said"
+    assert of(State.UP, State.WAKING, "waking") == "Chatbot is waking up"
+    assert of(State.WAKING, State.DOWN, "wake_failed") == "Chatbot is down (wake_failed)"
+    assert of(State.UP, State.UNKNOWN, "our own line") == "Chatbot is not known (our own line)"
+
+
+def test_a_move_is_dated_when_it_was_decided_not_when_it_began() -> None:
+    later = AT + timedelta(seconds=35)
+    line = words.of_move(CHATBOT, Transition(service="chatbot", old=State.UP, new=State.DOWN, at=AT), later)
+    assert line is not None
+    assert line.at == later
+
+
+def test_an_answer_that_says_it_wakes_is_no_error() -> None:
+    look = seen(FailureKind.STATUS, status=503)
+    assert words.of_look(CHATBOT, look, "waking", AT).level is Level.WARNING
+    assert words.of_look(CHATBOT, look, None, AT).level is Level.ERROR

@@ -131,6 +131,19 @@ async def test_the_evidence_says_what_the_answer_said_and_then_what_the_diagnosi
     keeper.tell(replace(incident, diagnosis=replace(found, variables=())))
     await expect(redis).to_contain_text(f"variables.BACKEND_CORS_ORIGINS: {value}")
     await expect(redis.locator("mark")).to_have_count(0)
+    await expect(redis.locator(".told li")).to_have_text(
+        [f"variables.BACKEND_CORS_ORIGINS: {value}", "next: everwake fix redis-service"]
+    )
+    unsure = Cause(
+        cause="unknown", sure=0.2, next="everwake logs redis-service",
+        evidence=(
+            Evidence(source="http.status", quote="502"), Evidence(source="keeper.failure", quote="status in expect"),
+        ),
+    )  # fmt: skip
+    keeper.tell(replace(incident, diagnosis=Diagnosis(state=State.DOWN, causes=(unsure,))))
+    await expect(redis.locator(".told li")).to_have_text(
+        ["it says: <html>Bad gateway</html>", "next: everwake logs redis-service"]
+    )
 
 
 async def test_the_incident_is_told_as_a_story_and_stays_as_one_that_was(

@@ -152,14 +152,17 @@ export function evidence({ failure: failed, status }, incident) {
   if (variable) {
     const { key, column, found, fix } = variable;
     const whole = quotes.find(({ from, quote }) => from === `variables.${key}` && found && quote.includes(found))?.quote;
-    return { label: column ? `${key} · column ${column}` : key, quote: whole ?? found, marked: found, more: fix ? [fix] : [] };
+    return { label: column ? `${key} · column ${column}` : key, quote: whole ?? found, marked: found, more: [fix, cause?.next && `next: ${cause.next}`].filter(Boolean) };
   }
   const where = failed.phase === "expect" ? null : failed.phase.replaceAll("_", " ");
   const answered = status && failed.kind !== "status" ? `answered ${status}` : null;
   const label = [whatFailed(failed, status), where, answered].filter(Boolean).join(" · ");
-  const more = quotes.slice(0, QUOTES_MOST).map(({ from, quote }) => `${from}: ${quote}`);
+  // What the look itself failed with stands above already, in other words.
+  const others = quotes.filter(({ from, quote }) => from !== "keeper.failure" && !(from === "http.status" && quote === String(status)));
+  const more = others.slice(0, QUOTES_MOST).map(({ from, quote }) => `${from}: ${quote}`);
   const said = incident?.first?.failure?.kind === failed.kind ? incident.first.excerpt?.replace(/\s+/g, " ").trim() : "";
   if (!more.length && said) more.push(`it says: ${said.length > SAYS_MOST ? `${said.slice(0, SAYS_MOST)}…` : said}`);
+  if (cause?.next) more.push(`next: ${cause.next}`);
   return { label, quote: failed.detail, marked: "", more };
 }
 
