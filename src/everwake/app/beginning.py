@@ -7,7 +7,8 @@ from pathlib import Path
 
 from everwake.app.budgeting import access_in, hours_of, inside_of
 from everwake.app.fleet_file import Kept, kept, text_of
-from everwake.app.platform import reach
+from everwake.app.platform import reach, simulated
+from everwake.app.rehearsing import KEY_FILE
 from everwake.budget.hours import Hours
 from everwake.doctor.context import Context
 from everwake.doctor.examination import Finding as Found
@@ -59,8 +60,7 @@ async def begin(asked: Asked) -> Begun:
             f"{asked.out} exists already",
             hint="name another with --out, or --force to write it anew (it is kept as .bak)",
         )
-    nowhere = asked.out.parent / ".there-is-no-fleet-file-yet"
-    async with reach(nowhere, asked.data, asked.environ) as reached:
+    async with reach(None, asked.data, asked.environ) as reached:
         platform = reached.platform
         services = tuple(await platform.services())
         variables = await _variables(platform, services)
@@ -71,9 +71,9 @@ async def begin(asked: Asked) -> Begun:
                 f"the key sees {count} service{'' if count == 1 else 's'}, and none that is reached from outside"
             )
         hours = await hours_of(platform, services, inside=await inside_of(access_in(asked.data)))
-    key = {"api_key": {"env": "RENDER_API_KEY"}} if platform.name == "render" else {}
+    access = _access(platform.name, asked)
     text = text_of(
-        asked.out.resolve().parent.name or "fleet", found, platform=platform.name, access=key,
+        asked.out.resolve().parent.name or "fleet", found, platform=platform.name, access=access,
         head="Written by `everwake init`; everything that can be set: docs/everwake-toml.md.",
     )  # fmt: skip
     replaced = None
@@ -82,7 +82,8 @@ async def begin(asked: Asked) -> Begun:
         asked.out.replace(replaced)
     asked.out.write_text(text, encoding="utf-8")
     contexts = {
-        one.name: Context.of({"platform": "render", "environment": _environment(variables, one.name)}) for one in found
+        one.name: Context.of({"platform": platform.name, "environment": _environment(variables, one.name)})
+        for one in found
     }
     studies = study_fleet(
         {one.name: variables.get(one.name, {}) for one in found}, {one.name: one.url for one in found}, contexts
@@ -91,6 +92,14 @@ async def begin(asked: Asked) -> Begun:
         platform=platform.name, services=services, kept=found, hours=hours, replaced=replaced,
         findings={name: study.findings for name, study in studies.items()},
     )  # fmt: skip
+
+
+def _access(platform: str, asked: Asked) -> Mapping[str, object]:
+    """`[platform.<name>]`: where the key is, never the key itself."""
+    said = simulated(asked.data)
+    if platform == "sim" and said is not None:
+        return {"url": said["platform"]["url"], "api_key": {"file": str((asked.data / KEY_FILE).resolve())}}
+    return {"api_key": {"env": "RENDER_API_KEY"}}
 
 
 def _environment(variables: Mapping[str, Mapping[str, str]], name: str) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from everwake.app.platform import secrets_of
 from everwake.clock import SystemClock
-from everwake.fleet.redact import redact
+from everwake.fleet.redact import redact_with
 from everwake.model import DeployRecord, Diagnosis, PlatformLine, PlatformService
 from everwake.platforms import intend
 from everwake.ports import Platform
@@ -57,21 +58,21 @@ async def deploy(
     took_s = clock.monotonic() - began_s
     if not record.has_failed:
         return Deployed(service=service, record=record, took_s=took_s)
-    lines = await said_during(platform, service, record, clock.now())
+    lines = await said_during(platform, service, record, clock.now(), secrets_of(await platform.variables(service.id)))
     return Deployed(service=service, record=record, took_s=took_s, lines=lines, diagnosis=why(service, record, lines))
 
 
 async def said_during(
-    platform: Platform, service: PlatformService, record: DeployRecord, now: datetime
+    platform: Platform, service: PlatformService, record: DeployRecord, now: datetime, hidden: tuple[str, ...] = ()
 ) -> tuple[PlatformLine, ...]:
-    """What the service's log says between the begin of a deploy and its end, masked."""
+    """What the service's log says between the begin of a deploy and its end, masked. hidden: known secrets."""
     since = record.created_at or now - timedelta(minutes=15)
     lines = await platform.logs(service.id, since, (record.finished_at or now) + LAST_WORDS, MOST_LINES)
     return tuple(
         PlatformLine(
             id=line.id,
             at=line.at,
-            text=redact(line.text, 2_000),
+            text=redact_with(line.text, hidden, 2_000),
             type=line.type,
             level=line.level,
             instance=line.instance,

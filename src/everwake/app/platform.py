@@ -16,12 +16,16 @@ from everwake.checks import specs
 from everwake.clock import SystemClock
 from everwake.errors import Misused
 from everwake.fleet.load import load
+from everwake.fleet.redact import is_secret_name
 from everwake.fleet.schema import Fleet, Secret, Service
 from everwake.fleet.secrets import Partly
 from everwake.model import PlatformService
 from everwake.platforms import Access, Connection, platforms
 
-__all__ = ["Reached", "access_of", "connect", "reach", "simulated"]
+__all__ = ["Reached", "access_of", "connect", "reach", "secrets_of", "simulated"]
+
+# What is shorter is a word of any log: "true", "8000".
+SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,14 @@ class Reached:
 
 def _described(fleet: Fleet | None, name: str) -> Service | None:
     return next((service for service in fleet.services if service.name == name), None) if fleet else None
+
+
+def secrets_of(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of a service's variables, or parts of them, that no line of its log may show."""
+    from everwake.doctor.examination import study
+
+    named = [value for key, value in variables.items() if is_secret_name(key) and len(value) >= SHORTEST_SECRET]
+    return tuple(dict.fromkeys([*named, *study(variables).secrets]))
 
 
 def simulated(data: Path) -> dict[str, Any] | None:
@@ -81,14 +93,16 @@ def connect(name: str, access: Access) -> Connection:
     return kind.connect(access, SystemClock())
 
 
-def _fleet(file: Path, environ: Mapping[str, str]) -> Fleet | None:
+def _fleet(file: Path | None, environ: Mapping[str, str]) -> Fleet | None:
     resolver = Partly(environ, lambda where: where[:1] == ("platform",))
-    return load(file, environ, specs(), resolver=resolver) if file.exists() else None
+    return load(file, environ, specs(), resolver=resolver) if file is not None and file.exists() else None
 
 
 @asynccontextmanager
-async def reach(fleet_file: Path, data: Path, environ: Mapping[str, str], service: str = "") -> AsyncIterator[Reached]:
-    """The platform that `service` runs on, for as long as the block lasts.
+async def reach(
+    fleet_file: Path | None, data: Path, environ: Mapping[str, str], service: str = ""
+) -> AsyncIterator[Reached]:
+    """The platform that `service` runs on, for as long as the block lasts. fleet_file: None where there is none yet.
 
     Raises:
         Misused: none is known, or its key is not there.
@@ -117,9 +131,8 @@ async def reach(fleet_file: Path, data: Path, environ: Mapping[str, str], servic
     found = access_of(fleet, name, environ)
     if found is None:
         variable = platforms()[name].key_variable if name in platforms() else "its key"
-        raise Misused(
-            f"there is no key for the platform {name}",
-            hint=f'set {variable}, or write [platform.{name}] api_key = {{ env = "{variable}" }} into {fleet_file}',
-        )
+        written = f'[platform.{name}] api_key = {{ env = "{variable}" }}'
+        hint = f"set {variable}" + (f", or write {written} into {fleet_file}" if fleet_file else "")
+        raise Misused(f"there is no key for the platform {name}", hint=hint)
     async with connect(name, found) as platform:
         yield Reached(platform=platform, fleet=fleet)

@@ -1,14 +1,18 @@
 """What `everwake up` and `everwake sim` have in common: a simulator in this process, shown while it runs."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
+from everwake.app.platform import secrets_of
+from everwake.fleet.redact import redact_with
 from everwake.sim.processes.fleet import Witness
 from everwake.sim.records import Deploy, DeployStatus, LogEntry
 from everwake.sim.simulator import Simulator
 from everwake.sim.verbs import LogQuery
 
-__all__ = ["Shown", "environment", "failed", "said_by", "show"]
+__all__ = ["KEY_FILE", "Shown", "environment", "failed", "keep_key", "said_by", "show"]
 
 # What any process needs to run, find its libraries and reach the Internet as its user does.
 SURROUNDINGS = frozenset(
@@ -19,6 +23,7 @@ SURROUNDINGS = frozenset(
     }
 )  # fmt: skip
 LAST_LINES = 15
+KEY_FILE = "platform.key"
 
 
 class Shown(Witness, Protocol):
@@ -33,12 +38,25 @@ def environment(environ: Mapping[str, str], names: tuple[str, ...] = ()) -> dict
     }  # fmt: skip
 
 
+def keep_key(data: Path, key: str) -> None:
+    """The platform's key as a file of its own, readable by its owner only, for a fleet file to refer to."""
+    file = data / KEY_FILE
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(key)
+
+
 async def show(simulator: Simulator, screen: Witness) -> None:
     """Every line that the services and the platform say, as it comes. For ever."""
-    names = {each.id: each.name for each in simulator.platform.services(simulator.owner.id)}
-    query = LogQuery(services=tuple(names))
-    async for entry in simulator.platform.subscribe(query):
-        screen.line(names[entry.service_id], entry.text)
+    platform = simulator.platform
+    names = {each.id: each.name for each in platform.services(simulator.owner.id)}
+    hidden: dict[str, tuple[Mapping[str, str], tuple[str, ...]]] = {}
+    async for entry in platform.subscribe(LogQuery(services=tuple(names))):
+        env = platform.env(entry.service_id)
+        known = hidden.get(entry.service_id)
+        if known is None or known[0] != env:
+            known = hidden[entry.service_id] = env, secrets_of(env)
+        screen.line(names[entry.service_id], redact_with(entry.text, known[1]))
 
 
 def failed(newest: Mapping[str, Deploy]) -> tuple[str, ...]:

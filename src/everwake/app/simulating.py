@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from everwake.app.rehearsing import Shown, environment, failed, show
+from everwake.app.rehearsing import Shown, environment, failed, keep_key, show
+from everwake.errors import Finding
 from everwake.sim.claim import Claim
 from everwake.sim.drilling import rows
 from everwake.sim.processes.group import Group
@@ -55,13 +56,23 @@ async def simulate(asked: Sim, environ: Mapping[str, str], screen: Screen) -> No
             try:
                 newest = await told.unless(simulator.settled())
                 document = {"pid": os.getpid(), **simulator.document}
+                keep_key(data, simulator.owner.key)
                 claim.publish(document)
                 screen.simulates(document, failed(newest))
-                await told.stop.wait()
+                await told.unless(_unguarded(group))
+                raise Finding(
+                    "the guardian process was ended from outside, so everything is being stopped", hint="start again"
+                )
             finally:
                 showing.cancel()
                 claim.withdraw()
                 screen.say("stopping")
+
+
+async def _unguarded(group: Group) -> None:
+    """Returns when the guardian is gone: without it a SIGKILL would leave processes behind."""
+    while group.is_guarded:  # noqa: ASYNC110 - a process that is not asyncio's sets no event
+        await asyncio.sleep(1.0)
 
 
 def drill_rows() -> Sequence[Mapping[str, object]]:

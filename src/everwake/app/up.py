@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from everwake.app.fleet_file import Kept, kept, text_of
-from everwake.app.rehearsing import Shown, environment, failed, said_by, show
+from everwake.app.rehearsing import KEY_FILE, Shown, environment, failed, keep_key, said_by, show
 from everwake.errors import DidNotStart, Finding, MissingExtra, Misused
 from everwake.model import PlatformService
 from everwake.sim import ports
@@ -19,7 +19,7 @@ from everwake.sim.processes import ready
 from everwake.sim.processes.fleet import Fleet, Patience
 from everwake.sim.processes.group import Group
 from everwake.sim.processes.process import Program
-from everwake.sim.records import Deploy, DeployStatus, ServiceType
+from everwake.sim.records import Deploy, DeployStatus, Service, ServiceType
 from everwake.sim.signals import Stopped, ToldToStop
 from everwake.sim.simulator import Asked, Simulator
 
@@ -27,9 +27,9 @@ __all__ = ["CALM", "DECIDED", "FAST", "PASSED_ON", "Haste", "Running", "Screen",
 
 KEEPER = "keeper"
 NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp", "pycurl", "jinja2", "yaml")
+ANSWER_S = 5.0
 # How far behind the dashboard's port the platform's begin.
 PLATFORM_PORTS = 100
-KEY_FILE = "platform.key"
 
 _OF_ALL = ("BACKEND_CORS_ORIGINS", "DEBUG", "LOG_LEVEL", "PYTHON_VERSION")
 _OF_SIGN_IN = (
@@ -202,10 +202,7 @@ class _Run:
 
     def _describe(self, simulator: Simulator) -> None:
         """The keeper's fleet file, and the platform's key beside it."""
-        key = self._data / KEY_FILE
-        key.unlink(missing_ok=True)
-        with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(simulator.owner.key)
+        keep_key(self._data, simulator.owner.key)
         platform = simulator.platform
         described = [
             PlatformService(
@@ -258,13 +255,31 @@ class _Run:
             provider = _provider(health)
             redis = "yours (REDIS_URL)" if self._environ.get("REDIS_URL") else "one of its own"
         down = {name: newest[name].status.value.replace("_", " ") for name in failed(newest)}
-        for each in _run_here(simulator):
+        answering = await asyncio.gather(*(self._answers(simulator, each) for each in _run_here(simulator)))
+        for each, answers in zip(_run_here(simulator), answering, strict=True):
+            if not answers:
+                down.setdefault(each.name, "does not answer")
             if each.suspenders:
                 down[each.name] = f"suspended by {', '.join(sorted(each.suspenders))}"
         return Running(
             document=document, urls=urls, dashboard=self._dashboard, down=down, redis=redis, provider=provider,
             speed=self._asked.haste.speed,
         )  # fmt: skip
+
+    async def _answers(self, simulator: Simulator, service: Service) -> bool:
+        """Whether a service answers through the edge, after a moment if need be; one without an address cannot be asked."""
+        url = simulator.platform.url(service.id)
+        if not url or service.suspenders:
+            return not service.suspenders
+        look, until_s = (
+            ready.http(f"{url}{service.health_check_path or '/'}"),
+            asyncio.get_running_loop().time() + ANSWER_S,
+        )
+        while not await look():
+            if asyncio.get_running_loop().time() >= until_s:
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
 
 def _run_here(simulator: Simulator) -> list[Any]:

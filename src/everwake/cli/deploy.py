@@ -35,7 +35,7 @@ def command(
     from everwake.app.deploying import deploy
     from everwake.app.platform import reach
     from everwake.app.why import why_deploy_failed
-    from everwake.cli._answer import document
+    from everwake.cli._answer import document, note
     from everwake.cli._progress import Steps
 
     async def run() -> "Deployed":
@@ -48,7 +48,11 @@ def command(
                     why=why_deploy_failed,
                 )  # fmt: skip
 
-    done = asyncio.run(run())
+    try:
+        done = asyncio.run(run())
+    except KeyboardInterrupt:
+        note(f"the deploy itself goes on; everwake logs {service} --follow shows how")
+        raise typer.Exit(130) from None
     if json:
         document(_document(done))
     else:

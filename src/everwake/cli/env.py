@@ -1,5 +1,6 @@
 """`everwake env`: a service's variables on its platform."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -39,26 +40,33 @@ def command(
     import asyncio
     import os
 
-    from everwake.app.platform import reach
+    from everwake.app.platform import reach, secrets_of
     from everwake.cli._answer import document, note, say
 
     changes = _changes(verb, words or [])
 
-    async def run() -> tuple[str, dict[str, str]]:
+    async def run() -> tuple[str, dict[str, str], list[str]]:
         async with reach(fleet, data, os.environ, service) as reached:
             found = await reached.find(service)
-            if changes:
-                await reached.platform.set_variables(found.id, changes)
-            return found.name, dict(await reached.platform.variables(found.id))
+            before = await reached.platform.variables(found.id) if verb is Verb.UNSET else {}
+            absent = [key for key in changes if verb is Verb.UNSET and key not in before]
+            wanted = {key: value for key, value in changes.items() if key not in absent}
+            if wanted:
+                await reached.platform.set_variables(found.id, wanted)
+            return found.name, dict(await reached.platform.variables(found.id)), absent
 
-    name, variables = asyncio.run(run())
-    if verb is not Verb.GET:
+    name, variables, absent = asyncio.run(run())
+    changes = {key: value for key, value in changes.items() if key not in absent}
+    if changes:
         note(f"{name}: {', '.join(changes)} {'written' if verb is Verb.SET else 'removed'}, read back and compared")
         if not deploy:
             note(f"it counts from the next deploy on: everwake deploy {name}")
     wanted = list(words or variables) if verb is Verb.GET else [key for key in changes if key in variables]
-    missing = [key for key in wanted if key not in variables]
-    shown = {key: variables[key] if reveal else masked(key, variables[key]) for key in wanted if key in variables}
+    missing = [*(key for key in wanted if key not in variables), *absent]
+    hidden = () if reveal else secrets_of(variables)
+    shown = {
+        key: variables[key] if reveal else masked(key, variables[key], hidden) for key in wanted if key in variables
+    }
     if json:
         document({"service": name, "variables": shown, "missing": missing})
     else:
@@ -90,15 +98,17 @@ def _changes(verb: Verb, words: list[str]) -> dict[str, str | None]:
         if not mark or not key:
             # The word itself may be a value that was meant: it is not repeated.
             raise typer.BadParameter("set wants KEY=VALUE; one of the words has no KEY= in front")
+        if value == "-" and "-" in [other.partition("=")[2] for other in words if other != word]:
+            raise typer.BadParameter("only one value can come from standard input")
         changes[key] = sys.stdin.read().removesuffix("\n") if value == "-" else value
     return changes
 
 
-def masked(key: str, value: str) -> str:
-    """A value as it may be shown: hidden whole where its name says that it is a secret, else without the secrets in it."""
+def masked(key: str, value: str, hidden: Sequence[str] = ()) -> str:
+    """A value as it may be shown: hidden whole where it is a secret or its name says so, else without the secrets in it."""
     from everwake.cli._answer import plain
-    from everwake.fleet.redact import is_secret_name, redact
+    from everwake.fleet.redact import is_secret_name, redact_with
 
-    if value and is_secret_name(key):
+    if value and (is_secret_name(key) or key.upper().endswith("_KEY") or value in hidden):
         return f"*** ({len(value)} characters; --reveal shows it)"
-    return plain(redact(value))
+    return plain(redact_with(value, hidden))

@@ -76,7 +76,8 @@ def _tell(begun: "Begun", out: Path) -> None:
         say("\nFree hours")
         for line, is_bad in hours_lines(begun.hours):
             say(f"  {line}", YELLOW if is_bad else None)
-    say(f"\nNext: {'everwake doctor --service NAME --fix, then ' if errors else ''}everwake watch --fleet {out}")
+    aside = " --data FOLDER (a keeper runs in the one of `up`)" if begun.platform == "sim" else ""
+    say(f"\nNext: {'everwake doctor --service NAME --fix, then ' if errors else ''}everwake watch --fleet {out}{aside}")
 
 
 def _document(begun: "Begun", out: Path) -> dict[str, object]:

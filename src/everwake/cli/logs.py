@@ -1,5 +1,6 @@
 """`everwake logs`: a service's log on its platform, secrets masked."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,26 +42,30 @@ def command(
     import asyncio
     import os
 
-    from everwake.app.platform import reach
+    from everwake.app.platform import reach, secrets_of
     from everwake.cli._answer import document, note
     from everwake.clock import SystemClock
+
+    hidden: list[str] = []
 
     def show(line: "PlatformLine") -> None:
         if json:
             import json as format_
 
-            print(format_.dumps(_told(line, reveal=reveal), ensure_ascii=False), flush=True)
+            print(format_.dumps(_told(line, None if reveal else hidden), ensure_ascii=False), flush=True)
         else:
-            told = _told(line, reveal=reveal)
+            told = _told(line, None if reveal else hidden)
             print(f"{line.at.astimezone():%m-%d %H:%M:%S}  {told['text']}", flush=follow)
 
     async def run() -> None:
         async with reach(fleet, data, os.environ, service) as reached:
             found = await reached.find(service)
+            if not reveal:
+                hidden[:] = secrets_of(await reached.platform.variables(found.id))
             begin = SystemClock().now() - since
             lines = await reached.platform.logs(found.id, begin, None, most)
             if json and not follow:
-                document({"service": found.name, "items": [_told(line, reveal=reveal) for line in lines]})
+                document({"service": found.name, "items": [_told(line, None if reveal else hidden) for line in lines]})
                 return
             for line in lines:
                 show(line)
@@ -75,11 +80,12 @@ def command(
     asyncio.run(run())
 
 
-def _told(line: "PlatformLine", *, reveal: bool) -> dict[str, str]:
+def _told(line: "PlatformLine", hidden: Sequence[str] | None) -> dict[str, str]:
+    """hidden: secrets that are known of the service; None shows all."""
     from everwake.cli._answer import plain
-    from everwake.fleet.redact import redact
+    from everwake.fleet.redact import redact_with
 
-    text = line.text if reveal else redact(line.text)
+    text = line.text if hidden is None else redact_with(line.text, hidden)
     return {
         "at": line.at.isoformat().replace("+00:00", "Z"), "text": plain(text), "type": line.type, "level": line.level,
         "instance": line.instance,

@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 def command(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[break [SERVICE]]", help="A drill against a simulator that runs.")
+        list[str] | None, typer.Argument(metavar="break SERVICE", help="A drill against a simulator that runs.")
     ] = None,
     how: Annotated[str | None, typer.Option("--how", metavar="NAME", help="Which drill; heal undoes it.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="Every drill: what it changes, its cause, its cure.")] = False,
@@ -88,4 +88,5 @@ def _list(found: dict[str, object], *, is_json: bool) -> None:
     for row in rows if isinstance(rows, list) else []:
         say(f"{row['how']}")
         say(f"  {row['what']}")
-        say(f"  cause {row['cause']} · {row['remedy']}", DIM)
+        cure = row["remedy"] or (f"{row['person']}: nobody else can" if row["person"] else "nothing to cure")
+        say(f"  cause {row['cause']} · {cure}", DIM)

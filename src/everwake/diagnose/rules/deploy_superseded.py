@@ -13,7 +13,7 @@ def explain(facts: Facts) -> Finding | None:
     """A canceled deploy with a newer one that is live or under way, or a line that says so."""
     host, told = facts.host, None
     if host is not None:
-        for n, deploy in enumerate(host.deploys):
+        for n, deploy in enumerate(host.deploys[:2]):  # one that was canceled long ago tells nothing of today
             newer = host.deploys[:n]
             if deploy.status == "canceled" and newer and (newer[0].status == "live" or newer[0].is_running):
                 told = Finding(
