@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -75,6 +76,28 @@ def test_the_chat_fleet_is_watched_and_a_killed_chatbot_is_known_told_and_known_
             until(lambda: run.incidents[0]["closed_at"] is not None, 90)
             until(lambda: there.titles == ["Chatbot is down", "Chatbot is up again"], 15)
         assert "Traceback" not in run.log
+
+
+@posix_only
+def test_a_frozen_service_is_down_five_seconds_after_its_first_failed_look_ended(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        chatbot = stack.enter_context(running("chatbot", {"DATA_DIR": str(tmp_path / "c")}))
+        # Four looks of 6 s and the pauses between them would be 28 s.
+        (tmp_path / "everwake.toml").write_text(described("chatbot", chatbot.url, 'every = "2s"\ntimeout = "6s"'))
+        run = stack.enter_context(watching(tmp_path))
+        run.until_ready()
+        until(lambda: run.states == {"chatbot": "up"}, 10)
+        chatbot.process.send_signal(signal.SIGSTOP)
+        stack.callback(chatbot.process.send_signal, signal.SIGCONT)
+        until(lambda: run.states == {"chatbot": "down"}, 25)
+        known_s = time.time()
+        (incident,) = run.incidents
+        first = incident["first"]
+        failed_s = datetime.fromisoformat(first["at"]).timestamp() + first["took_ms"] / 1000
+        assert first["failure"]["kind"] == "timeout"
+        assert first["took_ms"] >= 5_900
+        assert known_s - failed_s < 5.0 + 1.0, "of which the asking of this test is the rest"
+        assert incident["opened_at"] == first["at"]
 
 
 def test_who_pressed_stop_finds_it_stopped_after_a_restart(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ async def test_nobodys_text_becomes_markup(open_page: OpenPage, keeper: FakeKeep
 async def test_details_tell_ninety_days_incidents_and_every_last_look(open_page: OpenPage, keeper: FakeKeeper) -> None:
     keeper.fall("chatbot", cause="bad_env_var")
     page = await open_page(keeper.url)
-    await page.get_by_role("link", name="Details: Chatbot").click()
+    await page.get_by_role("link", name="Why?: Chatbot").click()
     dialog = page.get_by_role("dialog", name="Chatbot")
     await expect(
         dialog.get_by_role("img", name=re.compile(r"The last 90 days by the hour: \d+ hours all well"))
