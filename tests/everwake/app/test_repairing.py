@@ -83,6 +83,18 @@ class Platform:
     async def deploys(self, id: str, most: int = 20) -> Sequence[DeployRecord]:
         return self.made[:most]
 
+    def person_deploys(self) -> None:
+        """Somebody deploys by hand, and that has failed after `takes_s`."""
+        made = self._record("dep-9", "update_in_progress")
+        self.made.insert(0, made)
+        ends_s = self.clock.monotonic() + self.takes_s
+
+        def end() -> None:
+            at = self.made.index(made)
+            self.made[at] = replace(made, status="update_failed", finished_at=self.clock.now())
+
+        self.clock.call_at(ends_s, end)
+
     async def variables(self, id: str) -> dict[str, str]:
         return dict(self.env)
 
@@ -361,15 +373,17 @@ async def test_the_next_keeper_goes_on_where_the_last_one_was_killed() -> None:
     await asyncio.gather(keeping, repairing, return_exceptions=True)
 
 
-async def test_a_deploy_of_a_person_is_waited_for() -> None:
+async def test_a_deploy_of_a_person_is_waited_for_and_not_pushed_aside() -> None:
     async with stage() as one:
         one.fall()
-        one.platform.made.insert(0, one.platform._record("dep-9", "update_in_progress"))
         one.platform.takes_s = 120.0
-        await one.pass_s(110)
+        one.platform.person_deploys()
+        await one.pass_s(115)
         assert one.platform.calls == []
-        await one.pass_s(400)
-        assert one.platform.calls in ([], [f"write {KEY}", "deploy"])
+        one.platform.takes_s = 10.0
+        await one.pass_s(300)
+        assert one.platform.calls == [f"write {KEY}", "deploy"]
+        assert one.runs == [("fix-variables", RunState.PROVED)]
 
 
 class Watching:
