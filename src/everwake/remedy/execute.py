@@ -29,6 +29,7 @@ RENEW_S = 10.0
 # A build, and the 15 min that a platform waits for the new instance.
 RUN_S = 5_400.0
 AGAIN_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+IN_FLIGHT_S = 1.5
 TRIES = 30
 FOLLOWED_MOST = 3
 
@@ -247,6 +248,9 @@ class Executor:
             # What our own write of a variable has triggered is ours.
             if other is not None and (other.created_at is None or other.created_at < made_at):
                 raise _NotNow(f"the deploy {other.id} is under way, and it is not ours")
+        else:
+            # What whoever died had asked for may not stand in the list of deploys yet: it is on its way for a moment longer.
+            await self._clock.sleep(IN_FLIGHT_S)
         words = self._around.intention(f"{run.id}.{n}", made_at)
         if do is Do.ROLLBACK:
             made = await platform.rollback(run.target, run.steps[n].args.get("deploy", ""), intention=words)

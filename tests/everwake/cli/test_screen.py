@@ -10,7 +10,6 @@ import pytest
 # Shows the same things each time; its arguments: quiet, json.
 SHOW = """
 import sys
-from pathlib import Path
 from everwake.app.up import Running
 from everwake.cli._screen import Screen
 urls = {"chatbot": "http://127.0.0.1:8601", "backend": "http://127.0.0.1:8602", "redis-service": "http://127.0.0.1:8603"}
@@ -19,8 +18,8 @@ with Screen(is_quiet="quiet" in sys.argv, is_json="json" in sys.argv) as screen:
     screen.line("chatbot", "hello [bold]there[/bold]")
     screen.warn("a warning")
     screen.ready(Running(
-        document={"pid": 1}, urls=urls, dashboard="http://127.0.0.1:8600", redis="of its own", provider="offline",
-        logs=Path("data") / "logs",
+        document={"pid": 1, "platform": {"url": "http://127.0.0.1:8700/v1"}}, urls=urls, dashboard="http://127.0.0.1:8600",
+        down={}, redis="of its own", provider="offline", speed=1.0,
     ))
     for number in range(int(next((word[6:] for word in sys.argv if word.startswith("lines=")), "0"))):
         screen.line("backend", f"{number:06} " + "x" * 100)
@@ -37,7 +36,8 @@ def test_a_pipe_gets_plain_text() -> None:
     answer = shown()
     assert not [char for char in answer.stdout + answer.stderr if ord(char) < 32 and char != "\n"]
     assert "chatbot       | hello [bold]there[/bold]\n" in answer.stdout
-    assert "http://127.0.0.1:8602/ and chat. Ctrl-C stops everything." in answer.stdout
+    assert "Open http://127.0.0.1:8602/ and chat." in answer.stdout
+    assert "Ctrl-C stops everything." in answer.stdout
     row = next(line for line in answer.stdout.splitlines() if "8603" in line)
     assert row.split() == ["redis-service", "answers", "http://127.0.0.1:8603"]
     assert answer.stderr == "· starting\n! a warning\ndone\n"
@@ -51,7 +51,7 @@ def test_quiet_hides_the_services_lines_only() -> None:
 
 def test_json_has_stdout_for_itself() -> None:
     answer = shown("json")
-    assert json.loads(answer.stdout) == {"pid": 1}
+    assert json.loads(answer.stdout) == {"pid": 1, "platform": {"url": "http://127.0.0.1:8700/v1"}}
     assert "and chat" in answer.stderr
     assert "hello" in answer.stderr
 

@@ -21,13 +21,15 @@ KILLS = int(os.environ.get("SOAK", "1"))
 
 
 async def test_services_come_back_as_they_were(tmp_path: Path) -> None:
+    others = psutil.Process().children(recursive=True)
     async with rehearsal(tmp_path) as town:
         awake, drowsy, away = await town.service("awake"), await town.service("drowsy"), await town.service("away")
         await town.platform.set_env(awake, "LATER", "1")
         town.platform.hosted(drowsy).sleep()
         await town.platform.suspend(away)
         deploys, events = town.platform.deploys(awake), town.platform.events(awake)
-    assert not [each for each in psutil.Process().children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
+    left = [each for each in psutil.Process().children(recursive=True) if each not in others]
+    assert not [each for each in left if each.status() != psutil.STATUS_ZOMBIE]
     async with rehearsal(tmp_path) as town:
         await until(lambda: town.platform.hosted(awake).is_ready)
         assert (await town.ask(awake))[0] == 200
