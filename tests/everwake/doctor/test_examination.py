@@ -171,7 +171,10 @@ def test_hostile_values_take_time_in_proportion(piece: str) -> None:
         took = []
         for size in (10_000, 40_000):
             value = f"redis://a{piece * (size // len(piece))}b"
-            began = time.process_time()
-            examine({key: value}, {"environment": "production"})
-            took.append(time.process_time() - began)
+            rounds = []
+            for _ in range(3):
+                began = time.process_time()
+                examine({key: value}, {"environment": "production"})
+                rounds.append(time.process_time() - began)
+            took.append(min(rounds))
         assert took[1] < 0.3 + 9 * took[0]
