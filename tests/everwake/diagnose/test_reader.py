@@ -190,9 +190,9 @@ def one_line(size: int) -> Iterator[str]:
 @pytest.mark.parametrize("make", [hostile, one_line])
 def test_ten_megabytes_of_hostile_text_take_ten_times_as_long_as_one(make: Callable[[int], Iterator[str]]) -> None:
     def took_s(size: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         read(make(size), quote)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     small = max(0.01, min(took_s(1_000_000) for _ in range(2)))
     assert took_s(10_000_000) < 25 * small
