@@ -233,6 +233,16 @@ async def test_the_look_that_wakes_is_one_get_with_patience(checks: Checks) -> N
     assert patient.failure is None
 
 
+async def test_a_look_that_confirms_has_less_time_and_expects_the_same(checks: Checks) -> None:
+    async with serve(faulty.says(delay_s=0.3)) as server:
+        service = Service(name="chatbot", url=server.url, timeout_s=30.0, expect=Expect(below_ms=100))
+        in_time = await checks.look(service, "http", 10.0)
+        too_late = await checks.look(service, "http", 0.1)
+    assert in_time.failure is not None
+    assert too_late.failure is not None
+    assert (in_time.failure.kind, too_late.failure.kind) == (FailureKind.SLOW, FailureKind.TIMEOUT)
+
+
 async def test_a_url_that_libcurl_cannot_read_is_ours_and_not_the_targets(checks: Checks) -> None:
     seen = await look(checks, http.Spec(url="http://a\x00b/"))
     assert seen.failure is not None
