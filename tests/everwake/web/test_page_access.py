@@ -64,7 +64,7 @@ async def test_every_text_stands_out_enough_from_what_is_behind_it(
     page = await open_page(keeper.url, color_scheme=scheme)
     await shown(page)
     assert await page.evaluate(CONTRASTS) == []
-    await page.get_by_role("link", name="Details: Chatbot").click()
+    await page.get_by_role("link", name="Why?: Chatbot").click()
     await expect(page.get_by_role("dialog").locator("canvas")).to_be_visible()
     assert await page.evaluate(CONTRASTS) == []
     await page.goto(keeper.url + "status")
