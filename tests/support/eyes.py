@@ -9,7 +9,7 @@ from everwake.model import Observation
 
 
 class Looking:
-    """Gives a class with `async def look(service, check, patience_s)` the `begin` of `watch.keeper.Eyes`."""
+    """Gives a class with `async def look(service, check, patience_s)` the `begin` of `watch.eyes.Eyes`."""
 
     look: Callable[[Service, str, float | None], Awaitable[Observation]]
 
