@@ -1,6 +1,8 @@
 """The platform rehearsed with the chat fleet: deployed, read, written, broken, explained, asleep and awake again."""
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,26 @@ class Rehearsal:
         said = everwake_says(*words, "--data", str(self.run.data))
         assert said.returncode == code, said
         return said.stdout
+
+    def fix(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """What `everwake fix` prints: stdout, stderr. A proof takes its time."""
+        argv = [sys.executable, "-m", "everwake", "fix", *words, "--data", str(self.run.data)]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL, check=False)
+        assert said.returncode == code, said
+        return said.stdout, said.stderr
+
+    def may_repair(self, how: str) -> None:
+        """Write `repair = how` for every service, and wait until the keeper goes by it."""
+        file = self.run.data / "everwake.toml"
+        text, before = file.read_text(), len(self._readings())
+        wanted = re.sub(r'^repair = ".*"$', f'repair = "{how}"', text, flags=re.MULTILINE)
+        if wanted != text:
+            file.write_text(wanted)
+            until(lambda: len(self._readings()) > before, 20)
+
+    def _readings(self) -> list[str]:
+        items = self.keeper("/api/v1/log?limit=200")["items"]
+        return [one["at"] for one in items if "was read again" in one["text"]]
 
     def keeper(self, path: str, *, post: bool = False) -> Any:
         """JSON of the keeper's API."""
@@ -155,3 +177,50 @@ def test_why_explains_one_that_is_well(rehearsal: Rehearsal) -> None:
     rehearsal.until_state("chatbot", "up")
     said = rehearsal.says("why", "chatbot")
     assert said.count("✓") == 5
+
+
+def test_fix_has_nothing_to_do_for_one_that_is_well(rehearsal: Rehearsal) -> None:
+    rehearsal.until_state("redis-service", "up")
+    assert "redis-service: nothing is to be done" in rehearsal.fix("redis-service", "--plan")[0]
+    planned = json.loads(rehearsal.fix("redis-service", "--plan", "--json")[0])
+    assert (planned["decision"], planned["plan"], planned["through"]) == ("wait", None, "keeper")
+    done = json.loads(rehearsal.fix("redis-service", "--yes", "--json")[0])
+    assert (done["decision"], done["run"]) == ("wait", None)
+
+
+def test_fix_asked_wrongly_ends_with_2_and_says_how_to_ask(rehearsal: Rehearsal) -> None:
+    assert "'nobody'" in rehearsal.fix("nobody", "--plan", code=2)[1]
+    assert "one of --plan, --yes" in rehearsal.fix("chatbot", "--plan", "--yes", code=2)[1]
+    assert "name a service" in rehearsal.fix("chatbot", "--stop-all", code=2)[1]
+    assert "name a service" in rehearsal.fix(code=2)[1]
+
+
+def test_the_red_switch_holds_repairs_back_until_somebody_allows_them_and_a_yes_is_proved(rehearsal: Rehearsal) -> None:
+    name = "redis-service"
+    rehearsal.until_state(name, "up")
+    assert "all repairs are stopped" in rehearsal.fix("--stop-all")[0]
+    again = json.loads(rehearsal.fix("--stop-all", "--json")[0])
+    assert (again["stopped"], again["changed"]) == (True, False)
+    try:
+        rehearsal.says("sim", "break", name, "--how", "bad-env")
+        rehearsal.until_state(name, "down")
+        until(lambda: rehearsal.keeper(f"/api/v1/services/{name}/diagnosis")["causes"], 20)
+        shown, _ = rehearsal.fix(name, "--plan", code=1)
+        assert "plan   fix-variables (BACKEND_CORS_ORIGINS)" in shown
+        assert "not now: all repairs are stopped" in shown
+        assert "all repairs are stopped" in rehearsal.fix(name, "--yes", code=1)[1]
+        rehearsal.may_repair("ask")
+        assert "repairs are allowed" in rehearsal.fix("--start")[0]
+        planned = json.loads(rehearsal.fix(name, "--plan", "--json", code=1)[0])
+        assert (planned["decision"], planned["plan"]["remedy"], planned["refused"]) == ("act", "fix-variables", None)
+        _, unasked = rehearsal.fix(name, code=1)
+        assert "say --yes" in unasked, "nobody sits at a terminal, so nothing is begun"
+        told, _ = rehearsal.fix(name, "--yes")
+        assert [line.split()[1] for line in told.splitlines()][:4] == ["check", "mend", "deploy", "watch"]
+        assert "redis-service is repaired and proved" in told
+        run = rehearsal.keeper(f"/api/v1/services/{name}/remedy")["run"]
+        assert run["by"].endswith("(everwake fix)")
+        rehearsal.until_state(name, "up")
+    finally:
+        rehearsal.fix("--start")
+        rehearsal.may_repair("auto")
