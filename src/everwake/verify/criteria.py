@@ -211,7 +211,10 @@ def _heartbeat(seen: Evidence) -> _Verdict:
     gaps_s = list(_gaps_s(seen.beats))
     late = [gap_s for gap_s in gaps_s if gap_s > longest_s]
     if late:
-        return False, f"{len(late)} of {len(gaps_s)} gaps were too long: {max(late):.1f} s, allowed are {longest_s:.1f} s"
+        return (
+            False,
+            f"{len(late)} of {len(gaps_s)} gaps were too long: {max(late):.1f} s, allowed are {longest_s:.1f} s",
+        )
     if len(gaps_s) < GAPS_LEAST:
         return None, seen.missing.get("heartbeat", f"{len(gaps_s)} of at least {GAPS_LEAST} gaps between beats so far")
     tolerated = f"{tolerance_s(seen.beat_every_s):g} s late at most"

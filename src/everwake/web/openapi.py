@@ -166,8 +166,13 @@ _SINCE = _query("since", "from then on; a day before `until` by default", _TIME)
 _UNTIL = _query("until", "before then; now by default", _TIME)
 _RESOLUTION = _query("resolution", "how fine", {"type": "string", "enum": ["auto", *(one.value for one in Resolution)]})
 _WAIT = _query("wait", "seconds to wait for what is seen", {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_S})
-_HOLD = _query("hold", "seconds for which those on demand stay awake", {"type": "integer", "minimum": 1, "maximum": HOLD_MOST_S})
-_URL = {**_query("url", "where the service answers", {"type": "string", "minLength": 1, "maxLength": 500}), "required": True}
+_HOLD = _query(
+    "hold", "seconds for which those on demand stay awake", {"type": "integer", "minimum": 1, "maximum": HOLD_MOST_S}
+)
+_URL = {
+    **_query("url", "where the service answers", {"type": "string", "minLength": 1, "maxLength": 500}),
+    "required": True,
+}
 _LAST_EVENT = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": _TEXT}
 
 
