@@ -83,8 +83,12 @@ DRILLS: Mapping[str, Drill] = {
             cause="health_check_failing", person=_OWNER,
         ),
         _variable("redis-down", "REDIS_URL leads to a port where nobody listens", "dependency_redis", "", "who runs Redis"),
-        _variable("redis-wrong-password", "REDIS_URL has a wrong password", "dependency_redis"),
-        _variable("redis-needs-tls", "REDIS_URL leads to a Redis that speaks TLS only, without TLS", "dependency_tls"),
+        _variable("redis-wrong-password", "REDIS_URL has a wrong password", "dependency_redis", "", "who has the password"),
+        _variable(
+            # That rediss:// is wanted is found; that the port speaks it, and with which certificate, only its owner knows.
+            "redis-needs-tls", "REDIS_URL leads to a Redis that speaks TLS only, without TLS", "dependency_tls", "",
+            "who runs Redis",
+        ),
         _variable(
             "provider-rejects-key", "the AI provider answers 401 to the key", "dependency_external", "",
             "who has an account there",

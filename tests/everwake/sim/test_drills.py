@@ -361,6 +361,18 @@ def test_every_drill_says_what_it_is_called_and_who_cures_it() -> None:
         assert drill.remedy or drill.person, "somebody must be able to cure it"
 
 
+def test_the_page_about_the_rehearsal_has_a_row_for_every_drill_with_its_cause_and_its_cure() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rehearsal.md").read_text(encoding="utf-8")
+    for drill in DRILLS.values():
+        assert f"| `{drill.how}` | {drill.says} | `{drill.cause}` | {drill.remedy or drill.person} |" in page
+
+
+def test_what_no_machine_can_know_is_left_to_a_person() -> None:
+    """The keeper, too, asks a person for these (`remedy/playbooks`): no doctor knows a password, or what a port speaks."""
+    unknowable = ("placeholder-key", "redis-down", "redis-wrong-password", "redis-needs-tls", "provider-rejects-key")
+    assert all(DRILLS[how].person and not DRILLS[how].remedy for how in unknowable)
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["BACKEND_CORS_ORIGINS", "REDIS_URL", "CHATBOT_URL", "OTHER"]), st.text(max_size=60)
