@@ -260,14 +260,15 @@ def live_deploy(case: Case) -> DeployRecord | None:
     return next((one for one in case.deploys or () if one.status == "live"), None)
 
 
-def blamed(case: Case, cause: Cause) -> tuple[str, ...]:
+def blamed(case: Case, cause: Cause, *, is_error: bool = True) -> tuple[str, ...]:
     """The variables that the diagnosis blames for this cause, in its order: those that its evidence or its next step names.
 
     What else the doctor finds in the same service is nobody's fault now, and stays as it is.
+    is_error: among what the doctor is sure of; False: among what it only advises.
     """
     said = {one.source for one in cause.evidence}
     words = {word for text in (cause.next, *(one.quote for one in cause.evidence)) for word in _names(text)}
-    keys = [one.key for one in case.diagnosis.variables if one.is_error]
+    keys = [one.key for one in case.diagnosis.variables if one.is_error is is_error]
     return tuple(dict.fromkeys(key for key in keys if f"variables.{key}" in said or key in words))
 
 

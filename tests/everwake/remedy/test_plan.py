@@ -37,6 +37,15 @@ def test_a_variable_that_is_to_blame_is_mended_deployed_and_watched() -> None:
     assert not any("https://a.example" in value for one in found.steps for value in one.args.values())
 
 
+def test_a_placeholder_that_the_log_names_is_a_persons_with_what_to_write_though_the_doctor_only_advises() -> None:
+    advice = problem("API_KEY", None, problem="placeholder", is_error=False, fix="paste the real key")
+    found = ask(case(diagnosis(cause(says="API_KEY"), variables=(advice,))))
+    assert found.reason == "API_KEY: placeholder, and only a person knows what it should be"
+    assert found.next == "API_KEY: paste the real key"
+    unnamed = ask(case(diagnosis(cause(says="OTHER"), variables=(advice,))))
+    assert "API_KEY" not in unnamed.reason + unnamed.next, "nobody blames it"
+
+
 def test_what_else_the_doctor_finds_in_the_same_service_is_left_alone() -> None:
     others = (problem("REDIS_URL"), problem("LOG_LEVEL"))
     found = act(case(diagnosis(cause(), variables=(problem(), *others))))

@@ -20,13 +20,16 @@ def mending(case: Case, cause: Cause, playbook: Playbook, only: str | None = Non
     problems = [
         one for one in case.diagnosis.variables if one.key in keys and one.is_error and only in (None, one.problem)
     ]
-    if not problems:
-        return Unfit(why="no variable is to blame that the doctor finds something wrong with")
-    unsafe = [one for one in problems if one.value is None]
+    # A placeholder is only advice, for many services go without that key; where the log names it, it is what is wrong.
+    advised = blamed(case, cause, is_error=False) if not problems and cause.cause == "bad_env_var" else ()
+    suspects = problems or [one for one in case.diagnosis.variables if one.key in advised and not one.is_error]
+    unsafe = [one for one in suspects if one.value is None]
     if unsafe:
         first = unsafe[0]
         said = f"{first.key}: {first.problem.replace('_', ' ')}, and only a person knows what it should be"
         return AskHuman(cause=cause.cause, reason=said, next=f"{first.key}: {first.fix}"[:300])
+    if not problems:
+        return Unfit(why="no variable is to blame that the doctor finds something wrong with")
     named = tuple(dict.fromkeys(one.key for one in problems))
     first = problems[0]
     place = f", column {first.column}" if first.column else ""
