@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from everwake.app.platform import access_of, connect
 from everwake.app.why import Told, ask_platform, facts_of_service, or_why_not, problems_of
 from everwake.diagnose import diagnose
+from everwake.diagnose.causes import is_fault
 from everwake.errors import Misused
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import Diagnosis, Incident, Observation
@@ -78,12 +79,16 @@ class Doors:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """An open incident that is being asked about. due_s: monotonic, when next.   asked: how often so far."""
+    """An open incident that is being asked about. due_s: monotonic, when next.   asked: how often so far.
+
+    flaps: how often it had fallen again when this was begun.
+    """
 
     incident: str
     service: str
     due_s: float
     asked: int = 0
+    flaps: int = 0
 
 
 class Diagnoser:
@@ -115,11 +120,16 @@ class Diagnoser:
             self._cases.pop(incident.service, None)
             self._known.pop(incident.service, None)
             return
-        case = self._cases.get(incident.service)
-        if (case is None or case.incident != incident.id) and len(self._cases) < OPEN_MOST:
-            self._cases[incident.service] = _Case(incident.id, incident.service, self._clock.monotonic())
-            if incident.diagnosis is not None:
+        case, now_s = self._cases.get(incident.service), self._clock.monotonic()
+        is_new = case is None or case.incident != incident.id
+        if is_new and len(self._cases) >= OPEN_MOST:
+            return
+        if is_new or (case is not None and incident.flaps > case.flaps):
+            # Fallen again it may be for another reason, and for the same one that is to be said again.
+            self._known.pop(incident.service, None)
+            if is_new and incident.diagnosis is not None:
                 self._known[incident.service] = incident.diagnosis
+            self._cases[incident.service] = _Case(incident.id, incident.service, now_s, flaps=incident.flaps)
             self._wake.set()
 
     def ask_again(self, service: str) -> None:
@@ -201,6 +211,8 @@ class Diagnoser:
         current = self._cases.get(case.service) if case is not None else None
         if case is None or current is None or current.incident != case.incident:
             return
+        if diagnosis.causes and not is_fault(diagnosis.causes[0].cause):
+            return  # that an old instance ended in good order is true, and does not say why this one is not well
         if not _same(self._known.get(case.service), diagnosis):
             self._known[case.service] = diagnosis
             self._found(case.incident, diagnosis)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from everwake.model import State
 
-__all__ = ["CAUSES", "HEALTHY", "UNKNOWN", "About", "state_of"]
+__all__ = ["CAUSES", "HEALTHY", "UNKNOWN", "About", "is_fault", "state_of"]
 
 HEALTHY = "healthy"
 UNKNOWN = "unknown"
@@ -83,6 +83,11 @@ _ALL = (
 )  # fmt: skip
 
 CAUSES: Mapping[str, About] = MappingProxyType({about.name: about for about in _ALL})
+
+
+def is_fault(cause: str) -> bool:
+    """Whether something is wrong when this is the cause; of a third party's name it is so."""
+    return cause not in CAUSES or CAUSES[cause].is_fault
 
 
 def state_of(cause: str) -> State:

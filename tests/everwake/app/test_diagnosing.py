@@ -11,7 +11,7 @@ import pytest
 from everwake.app.diagnosing import AGAIN_S, AT_ONCE, Diagnoser, Doors
 from everwake.app.why import Told
 from everwake.fleet.schema import Fleet, Service
-from everwake.model import Diagnosis, Failure, FailureKind, Incident, Observation, Phase, PlatformService
+from everwake.model import DeployRecord, Diagnosis, Failure, FailureKind, Incident, Observation, Phase, PlatformService
 from tests.support.fake_clock import FakeClock, settle
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,6 +51,7 @@ class Platform(Doors):
         self.gate: asyncio.Event | None = None
         self.clock: FakeClock | None = None
         self.breaks = False
+        self.deploys: tuple[DeployRecord, ...] = ()
 
     async def tell(self, service: Service) -> Told:
         assert self.clock is not None
@@ -65,7 +66,7 @@ class Platform(Doors):
         finally:
             self.at_once -= 1
         found = PlatformService(id="srv-1", name=service.name, url=service.url, type="web_service", plan="free")
-        return Told(platform="render", service=found, variables=self.variables)
+        return Told(platform="render", service=found, variables=self.variables, deploys=self.deploys)
 
 
 class Scene:
@@ -74,8 +75,10 @@ class Scene:
         self.platform.clock = self.clock
         self.found: list[tuple[str, Diagnosis]] = []
         self.fleet = fleet(*names)
+        self.looks: tuple[Observation, ...] | None = None
         self.diagnoser = Diagnoser(
-            self.clock, self.platform, fleet=lambda: self.fleet, seen=lambda name: (refused(name),),
+            self.clock, self.platform, fleet=lambda: self.fleet, seen=lambda name: (refused(name),) if self.looks is None else self.looks,
+           
             found=lambda which, diagnosis: self.found.append((which, diagnosis)),
         )  # fmt: skip
 
@@ -128,6 +131,32 @@ async def test_changed_facts_are_a_new_diagnosis() -> None:
         await scene.passes(0.1)
         assert len(scene.found) == 2
         assert not scene.found[1][1].variables
+
+
+async def test_who_falls_again_is_asked_about_anew_and_the_same_cause_is_said_again() -> None:
+    async with running("chatbot") as scene:
+        scene.diagnoser.told(incident("chatbot"))
+        for _ in range(100):
+            await scene.passes(6)
+        asked = len(scene.platform.asked)
+        scene.diagnoser.told(replace(incident("chatbot"), flaps=1))
+        await scene.passes(0.1)
+        assert len(scene.platform.asked) == asked + 1
+        assert [diagnosis.causes[0].cause for _, diagnosis in scene.found] == ["bad_env_var", "bad_env_var"]
+
+
+async def test_what_is_no_fault_is_not_told_as_the_reason() -> None:
+    async with running("chatbot") as scene:
+        scene.platform.variables = {"BACKEND_CORS_ORIGINS": '["https://a.example"]'}
+        scene.platform.deploys = (
+            DeployRecord(id="dep-2", service_id="srv-1", status="live"),
+            DeployRecord(id="dep-1", service_id="srv-1", status="canceled"),
+        )
+        scene.looks = ()
+        scene.diagnoser.told(incident("chatbot"))
+        await scene.passes(0.1)
+        assert scene.platform.asked
+        assert scene.found == []
 
 
 async def test_a_closed_incident_is_asked_about_no_more() -> None:
