@@ -77,10 +77,13 @@ class Scene:
         self.fleet = fleet(*names)
         self.looks: tuple[Observation, ...] | None = None
         self.diagnoser = Diagnoser(
-            self.clock, self.platform, fleet=lambda: self.fleet, seen=lambda name: (refused(name),) if self.looks is None else self.looks,
-           
+            self.clock, self.platform, fleet=lambda: self.fleet, seen=self.seen,
             found=lambda which, diagnosis: self.found.append((which, diagnosis)),
         )  # fmt: skip
+
+    def seen(self, name: str) -> tuple[Observation, ...]:
+        """The looks at a service: one that failed, unless the test says otherwise."""
+        return (refused(name),) if self.looks is None else self.looks
 
     async def passes(self, seconds: float) -> None:
         """Time goes by; what thinks in a thread does so in real time, which is waited for."""
