@@ -21,7 +21,7 @@ from everwake.checks._transfer import Manner
 from everwake.clock import SystemClock
 from everwake.diagnose import diagnose
 from everwake.diagnose.documents import facts_of, saved
-from everwake.diagnose.facts import Facts, facts_of_observation
+from everwake.diagnose.facts import Facts, facts_of_observation, lines_judged
 from everwake.diagnose.log.signs import SignKind
 from everwake.diagnose.look import Look
 from everwake.doctor.context import Context
@@ -77,7 +77,8 @@ class Why:
     """A service, what was looked at, and what it comes to.
 
     since: when it left `up`, where somebody knows.   excerpts: values as they may be shown, by variable and problem.
-    lines, variables: the raw ones, for `--save`, which masks them.   out_of_reach: why its platform could not be asked.
+    lines: of the log, those that were judged and no others.   variables: the raw ones. `--save` masks both.
+    out_of_reach: why its platform could not be asked.
     """
 
     service: Service
@@ -218,7 +219,7 @@ async def _why(
             for one in (problems.findings if problems else ())
             if one.excerpt is not None
         },
-        lines=tuple(f"{line.at.isoformat()} {line.text}" for line in told.lines),
+        lines=tuple(lines_judged(told.lines, told.deploys)),
         variables=told.variables,
         out_of_reach=told.problem if told.is_out_of_reach else "",
     )

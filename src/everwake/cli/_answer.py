@@ -9,10 +9,14 @@ from typing import Any, NoReturn
 from everwake.cli._terminal import DIM, GREEN, RED, YELLOW, Terminal
 from everwake.model import State
 
-__all__ = ["colour_of", "document", "leave", "note", "plain", "say"]
+__all__ = ["colour_of", "document", "escaped", "leave", "note", "plain", "say"]
 
-# What strangers wrote must not reach the terminal as a command to it.
-_CONTROL = re.compile(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What strangers wrote must not reach the terminal as a command to it, nor stand there in another order or unseen: the format
+# characters of Unicode (direction, zero width, tags), line and paragraph separators, lone surrogates.
+_FORMAT = "\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+    "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f"
+_CONTROL = re.compile(rf"\x1b\[[0-9;?]{{0,32}}[ -/]{{0,8}}[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}]")
+_IN_JSON = re.compile(rf"[\x7f-\x9f{_FORMAT}]")
 
 _COLOUR = {State.UP: GREEN, State.DOWN: RED, State.ASLEEP: DIM, State.PAUSED: DIM}
 
@@ -24,7 +28,12 @@ def colour_of(state: State) -> str:
 
 def document(content: Any) -> None:
     """The one document of `--json`."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
+    print(escaped(json.dumps(content, indent=1, ensure_ascii=False)))
+
+
+def escaped(document: str) -> str:
+    """JSON that says the same, with what a terminal may not be shown written as \\u escapes."""
+    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def say(text: str, colour: str | None = None) -> None:
@@ -45,5 +54,5 @@ def leave(exit_code: int) -> NoReturn:
 
 
 def plain(text: str) -> str:
-    """Text of others without escape sequences and control characters; a line end becomes a blank."""
+    """Text of others without escape sequences, control and format characters; a line end becomes a blank."""
     return _CONTROL.sub("", text).replace("\n", " ")

@@ -54,7 +54,7 @@ def _facts(path: str) -> None:
     import sys
 
     from everwake.app.why import why_document
-    from everwake.cli._answer import note
+    from everwake.cli._answer import escaped, note
     from everwake.diagnose.documents import document_of
     from everwake.errors import Misused
 
@@ -76,7 +76,7 @@ def _facts(path: str) -> None:
                 note(f"{path}:{n}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
                 continue
             found += _is_finding(diagnosis)
-            sys.stdout.write(json.dumps({"id": known.id, **document_of(diagnosis)}, ensure_ascii=False) + "\n")
+            sys.stdout.write(escaped(json.dumps({"id": known.id, **document_of(diagnosis)}, ensure_ascii=False)) + "\n")
     if wrong:
         raise typer.Exit(2)
     if found:
@@ -225,7 +225,7 @@ def _values(why: "Why") -> None:
 
     for one in [each for each in why.diagnosis.variables if each.is_error][:5]:
         say("")
-        say(f"  {one.key}" + (f", column {one.column}" if one.column else ""))
+        say(f"  {plain(one.key)}" + (f", column {one.column}" if one.column else ""))
         excerpt = why.excerpts.get((one.key, one.problem))
         if excerpt is not None and excerpt.text:
             say(f"    {plain(excerpt.text)}")
@@ -258,7 +258,7 @@ def _body(diagnosis: "Diagnosis", service: str) -> None:
         for problem in diagnosis.variables[:10]:
             where = f", column {problem.column}" if problem.column else ""
             say(
-                f"  {problem.key}{where}: {problem.problem.replace('_', ' ')}; {plain(problem.fix)}"
+                f"  {plain(problem.key)}{where}: {problem.problem.replace('_', ' ')}; {plain(problem.fix)}"
                 + ("" if problem.is_error else " (advice)")
             )
     say("")
@@ -268,6 +268,6 @@ def _body(diagnosis: "Diagnosis", service: str) -> None:
     first = diagnosis.causes[0] if diagnosis.causes else None
     if first is not None and first.next:
         can_fix = service and "fix" in names() and first.remedy not in (None, "ask-person")
-        say(f"  next       {f'everwake fix {service}      ' if can_fix else ''}{first.next}")
+        say(f"  next       {f'everwake fix {service}      ' if can_fix else ''}{plain(first.next)}")
     elif first is None:
         say("  next       nothing to do")

@@ -12,7 +12,7 @@ from typing import Any
 
 from everwake.diagnose._masking import quote
 from everwake.diagnose.facts import BODY_CHARS, EVENTS_MOST, LOOKS_MOST, Event, Facts, PlatformFacts, flat, redis_scheme
-from everwake.diagnose.log.reader import read
+from everwake.diagnose.log.reader import bounded, read
 from everwake.diagnose.look import Look
 from everwake.errors import Misused
 from everwake.fleet.redact import is_secret_name, redact, redact_header
@@ -24,7 +24,7 @@ HEADERS_MOST = 60
 VALUE_CHARS = 1_000
 DEPLOYS_MOST = 50
 SIBLINGS_MOST = 200
-LINES_SAVED = 400
+LINES_SAVED = 2_000  # as many as a live look asks its platform for: fewer would be another case
 
 
 def facts_of(document: object, problems: Iterable[VariableProblem] = (), *, has_variables: bool | None = None) -> Facts:
@@ -385,7 +385,7 @@ def saved(facts: Facts, lines: Sequence[str] = (), variables: Mapping[str, str] 
         main, *others = facts.looks
         document["http"] = {**_saved_look(main), **({"probes": [_saved_look(one) for one in others]} if others else {})}
     if lines:
-        document["log"] = [redact(line[:2_000]) for line in lines[-LINES_SAVED:]]
+        document["log"] = [bounded(redact(line)) for line in lines[-LINES_SAVED:]]
     if variables is not None:
         document["variables"] = {
             key: "***" if is_secret_name(key) and value else redact(value) for key, value in variables.items()

@@ -25,7 +25,16 @@ from everwake.model import (
 
 _Said = TypeVar("_Said", PlatformLine, PlatformEvent)
 
-__all__ = ["BODY_CHARS", "Event", "Facts", "PlatformFacts", "facts_of_observation", "flat", "redis_scheme"]
+__all__ = [
+    "BODY_CHARS",
+    "Event",
+    "Facts",
+    "PlatformFacts",
+    "facts_of_observation",
+    "flat",
+    "lines_judged",
+    "redis_scheme",
+]
 
 _TELLS_NOTHING = frozenset({"reason", "instanceID", "instanceId", "evicted_at"})
 BODY_CHARS = 4_000
@@ -252,7 +261,7 @@ def facts_of_observation(
             ),
             instances=None if service.instances is None else len(service.instances),
         )
-    log = read((_dressed(one) for one in _of_this_deploy(lines, deploys)), quote)
+    log = read(lines_judged(lines, deploys), quote)
     return Facts(
         platform=platform,
         looks=looks,
@@ -273,10 +282,12 @@ def _of_this_deploy(said: Sequence[_Said], deploys: Sequence[DeployRecord]) -> I
     return (one for one in said if began is None or one.at >= began)
 
 
-def _dressed(line: PlatformLine) -> str:
-    """A line as the reader takes it apart: time, instance, words."""
-    instance = "".join(letter for letter in line.instance.lower() if letter.isalnum())[-8:]
-    return f"{line.at:%Y-%m-%dT%H:%M:%S.%f}Z {f'[{instance}] ' if instance else ''}{line.text}"
+def lines_judged(lines: Sequence[PlatformLine], deploys: Sequence[DeployRecord] = ()) -> Iterator[str]:
+    """The lines that a diagnosis rests on, as the reader takes them apart: time, instance, words. What is saved are these."""
+    for line in _of_this_deploy(lines, deploys):
+        instance = "".join(letter for letter in line.instance.lower() if letter.isalnum())[-8:]
+        before = f"{line.at:%Y-%m-%dT%H:%M:%S.%f}Z {f'[{instance}] ' if instance else ''}"
+        yield from (f"{before}{text}" for text in line.text.splitlines() or [""])
 
 
 def redis_scheme(values: Iterable[str]) -> str:

@@ -7,14 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from everwake.app.why import Asked, Why, why_deploy_failed, why_document, why_service
+from everwake.app.why import Asked, Told, Why, facts_of_service, why_deploy_failed, why_document, why_service
 from everwake.clock import SystemClock
+from everwake.diagnose import diagnose
+from everwake.diagnose.facts import lines_judged
 from everwake.errors import Misused
+from everwake.fleet.schema import Service
 from everwake.model import DeployRecord, PlatformLine, PlatformService, State
 from everwake.sim.records import DeployStatus, Suspender
 from tests.support.answering import Answering, answering
@@ -255,3 +261,79 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
 def test_what_cannot_be_read_or_is_empty_ends_with_2(tmp_path: Path) -> None:
     assert says("--facts", str(tmp_path / "none")).returncode == 2
     assert says("-", told="").returncode == 2
+
+
+# --- saved and replayed ------------------------------------------------------------------------------------------------------------
+
+_OLD = (
+    "redis.exceptions.ConnectionError: Error 111 connecting to red-abc:6379. Connection refused.",
+    "==> Out of memory",
+)
+_SAID = (
+    "KeyError: 'OPENAI_API_KEY'\n==> Exited with status 1",
+    "Server listening on port 3000",
+    "==> Port scan timeout reached, no open ports detected.",
+    "x" * 1_900 + " words of a long line " + "y" * 300,
+    "",
+    "Error: card declined",
+    "==> Exited with status 137",
+    "INFO chatter",
+    "Error: Cannot find module 'express'",
+)
+
+
+@given(st.lists(st.sampled_from(_SAID), max_size=8), st.integers(0, 700), st.booleans(), st.booleans())
+def test_what_is_saved_of_a_log_is_what_was_judged(
+    said: list[str], older: int, has_deploy: bool, is_by_instances: bool
+) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    texts = [*(_OLD[n % 2] for n in range(older)), *said]
+    lines = tuple(
+        PlatformLine(
+            id=str(n), at=began + timedelta(seconds=n - older), text=text,
+            instance=f"srv-1-abcd{n % 2}" if is_by_instances else "",
+        )
+        for n, text in enumerate(texts)
+    )  # fmt: skip
+    deploys = (DeployRecord(id="dep-1", service_id="srv-1", status="live", created_at=began),) if has_deploy else ()
+    service = Service(name="web", url="https://web.onrender.com")
+    record = PlatformService(id="srv-1", name="web", url="", type="web_service", plan="free", suspenders=())
+    told = Told(platform="render", service=record, deploys=deploys, lines=lines)
+    facts = facts_of_service(service, (), told, None, None)
+    why = Why(
+        service=service, ticks=(), diagnosis=diagnose(facts), facts=facts, at=began,
+        lines=tuple(lines_judged(lines, deploys)),
+    )  # fmt: skip
+    document = json.loads(json.dumps(why.saved()))
+    assert len(document.get("log", ())) == (facts.log.lines if facts.log else 0)
+    replayed, _ = why_document(document)
+    assert replayed.causes == why.diagnosis.causes
+    assert replayed.state is why.diagnosis.state
+
+
+async def test_a_live_run_saves_the_lines_of_this_deploy_only(tmp_path: Path, there: Answering) -> None:
+    workspace = FakeWorkspace(CLOCK)
+    service = workspace.add("chatbot")
+    for n in range(450):
+        workspace.say(service.id, _OLD[n % 2], at=CLOCK.now() - timedelta(minutes=30))
+    await workspace.create_deploy(service.id)
+    workspace.say(service.id, "Error: Cannot find module 'express'")
+    workspace.say(service.id, "==> Exited with status 1")
+    there.answer(502, b"", {"x-render-routing": "no-deploy"})
+    why = await asked(tmp_path, workspace, there.url)
+    assert why.facts.log is not None
+    document = json.loads(json.dumps(why.saved()))
+    assert len(document["log"]) == why.facts.log.lines == 2
+    replayed, _ = why_document(document)
+    assert replayed.causes == why.diagnosis.causes
+
+
+def test_text_of_strangers_cannot_turn_a_line_around_or_hide_in_it() -> None:
+    hidden = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff\U000e0041"
+    told = f"Error: Cannot find module '{hidden}express'\n==> Exited with status 1\n"
+    words, document = says("-", told=told), says("-", "--json", told=told)
+    for answer in (words, document):
+        assert answer.returncode == 1
+        assert not set(hidden) & set(answer.stdout), answer.stdout
+    assert "Cannot find module 'express'" in words.stdout
+    assert hidden in json.loads(document.stdout)["causes"][0]["evidence"][0]["quote"]

@@ -14,7 +14,7 @@ from everwake.diagnose.log._prefix import Peeled, peel, plain
 from everwake.diagnose.log._table import TABLE
 from everwake.diagnose.log.signs import LogRead, Sign, SignKind
 
-__all__ = ["LINE_CHARS", "QUOTE_CHARS", "Reader", "read"]
+__all__ = ["LINE_CHARS", "QUOTE_CHARS", "Reader", "bounded", "read"]
 
 LINE_CHARS = 2_000
 QUOTE_CHARS = 300
@@ -78,6 +78,16 @@ def read(lines: Iterable[str], mask: Callable[[str], str]) -> LogRead:
     return reader.done()
 
 
+def bounded(line: str) -> str:
+    """What is read of a line: all of it up to LINE_CHARS, else its beginning up to a blank, and its last 200 characters.
+
+    A word that was cut may be half a secret, which nobody would know as one. What stands after it is only read.
+    """
+    if len(line) <= LINE_CHARS:
+        return line
+    return f"{line[:KEPT_CHARS].rpartition(' ')[0]:{KEPT_CHARS}}{line[-200:]}"
+
+
 class Reader:
     """Takes a log line by line; `done` says what it comes to."""
 
@@ -102,8 +112,7 @@ class Reader:
         """One line, with or without its end."""
         self._n += 1
         if len(line) > LINE_CHARS:
-            # A word that was cut may be half a secret, which nobody would know as one. What stands after it is only read.
-            line, self._is_cut = f"{line[:KEPT_CHARS].rpartition(' ')[0]:{KEPT_CHARS}}{line[-200:]}", True
+            line, self._is_cut = bounded(line), True
         self._tail.append(line[:KEPT_CHARS])
         low = line.lower()
         if "\x1b" in line:
