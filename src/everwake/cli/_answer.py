@@ -13,8 +13,10 @@ __all__ = ["colour_of", "document", "escaped", "leave", "note", "plain", "say"]
 
 # What strangers wrote must not reach the terminal as a command to it, nor stand there in another order or unseen: the format
 # characters of Unicode (direction, zero width, tags), line and paragraph separators, lone surrogates.
-_FORMAT = "\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+_FORMAT = (
+    "\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f"
+)
 _CONTROL = re.compile(rf"\x1b\[[0-9;?]{{0,32}}[ -/]{{0,8}}[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}]")
 _IN_JSON = re.compile(rf"[\x7f-\x9f{_FORMAT}]")
 
