@@ -30,6 +30,7 @@ PURE = (
     "everwake.diagnose.log._pattern",
     "everwake.doctor.variables.dotenv", "everwake.doctor.rules", "everwake.doctor.fix", "everwake.doctor.blueprint",
     "everwake.doctor.examination", "everwake.doctor.context", "everwake.doctor.declared", "everwake.doctor.kinds",
+    "everwake.doctor.known_schemes",
     "everwake.doctor.urls", "everwake.doctor.hosts", "everwake.doctor.words", "everwake.doctor.showing", "everwake.doctor.case",
     "everwake.doctor.problems", "everwake.doctor.telling", "everwake.doctor.sarif", "everwake.doctor.fleet_wide",
     "everwake.doctor.variables.dialects", "everwake.doctor.variables.readers", "everwake.doctor.rules._entries",

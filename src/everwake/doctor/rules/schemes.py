@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from everwake.doctor.case import Case, Edit, Example, Hit, Rule, Variable
 from everwake.doctor.hosts import INTERNAL, compose_name, is_ip, is_loopback, is_private, platform_domain
 from everwake.doctor.kinds import URLS, Kind, words_of
+from everwake.doctor.known_schemes import CALLED_BARE, is_known_scheme
 from everwake.doctor.rules._entries import LISTS, addresses
 from everwake.doctor.urls import Url, dissect
-from everwake.doctor.words import nearest
+from everwake.doctor.words import distance
 
 __all__ = ["RULE"]
 
@@ -16,18 +17,25 @@ _FITS: dict[Kind, frozenset[str]] = {
     Kind.HTTP_URL: frozenset({"http", "https"}),
     Kind.WEBSOCKET_URL: frozenset({"ws", "wss"}),
     Kind.REDIS_URL: frozenset({"redis", "rediss", "unix", "redis-sentinel", "valkey", "valkeys", "sentinel",
-    "redis+sentinel", "redis-cluster"}),
-    Kind.POSTGRES_URL: frozenset({"postgres", "postgresql", "postgis", "jdbc", "cockroachdb", "prisma", "prisma+postgres"}),
+    "redis+sentinel", "redis-cluster", "rediscache", "redis-cache", "keydb"}),
+    Kind.POSTGRES_URL: frozenset({"postgres", "postgresql", "postgis", "jdbc", "cockroachdb", "prisma", "prisma+postgres",
+    "pgsql", "psql", "pg", "cockroach", "timescale", "timescaledb", "yugabytedb", "redshift", "ecto", "r2dbc"}),
     Kind.DATABASE_URL: frozenset({
         "postgres", "postgresql", "postgis", "mysql", "mariadb", "mysql2", "sqlite", "sqlite3", "file", "mssql",
         "sqlserver", "oracle",
         "mongodb", "cockroachdb", "prisma", "prisma+postgres", "libsql", "duckdb", "jdbc", "ecto", "pgsql", "mysqlx",
         "http", "https", "redis",
         "rediss", "trilogy", "clickhouse", "bigquery", "snowflake", "hana", "firebird", "timescale", "surrealdb", "neo4j",
-        "bolt", "edgedb",
+        "bolt", "edgedb", "bolts", "neo4js", "psql", "pg", "mysqlgis", "mysql-connector", "spatialite", "oracledb", "oraclegis",
+        "cockroach", "cassandra", "scylla", "couchdb", "couchbase", "couchbases", "dynamodb", "rethinkdb", "influx", "influxdb",
+        "clickhouses", "ch", "redshift", "redshift_connector", "databricks", "athena", "awsathena", "trino", "presto", "druid",
+        "hive", "impala", "db2", "ibm_db_sa", "informix", "teradata", "vertica", "exasol", "exa", "memsql", "singlestore",
+        "singlestoredb", "tidb", "yugabytedb", "questdb", "arangodb", "gel", "memgraph", "sap", "motherduck", "turso", "d1",
+        "crate", "cratedb", "timescaledb", "access", "pyodbc", "odbc", "elasticsearch", "elastic", "opensearch", "es",
+        "firestore", "spanner", "planetscale", "iris", "monetdb", "starrocks", "doris", "opengauss", "r2dbc", "ws", "wss", "s3",
     }),
     Kind.MONGO_URL: frozenset({"mongodb"}),
-    Kind.AMQP_URL: frozenset({"amqp", "amqps", "pyamqp"}),
+    Kind.AMQP_URL: frozenset({"amqp", "amqps", "pyamqp", "librabbitmq", "qpid"}),
 }  # fmt: skip
 _KNOWN = (
     "http",
@@ -71,12 +79,14 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
 
 def _none(variable: Variable, text: str, at: int, case: Case) -> Iterator[Hit]:
     """No `scheme://` at all."""
+    if CALLED_BARE.match(text) is not None:
+        return
     slipped = re.match(
         r"(https?|wss?|rediss?|postgres(?:ql)?|mongodb(?:\+srv)?|mysql)(:/(?!/)|//|:(?=[a-z0-9-]+\.[a-z])|;//|\.//|:\\\\)",
         text,
         re.IGNORECASE,
     )
-    if slipped is not None and not text.lower().startswith(("sqlite:", "jdbc:")):
+    if slipped is not None:
         end = slipped.end()
         yield Hit(
             problem="wrong_scheme", fix=f"write {slipped[1].lower()}://", at=at, end=at + end,
@@ -129,16 +139,12 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
     fits = {"http", "https"} if variable.kind in LISTS else _FITS.get(variable.kind)
     if variable.kind in LISTS and re.match(r"[a-z-]*extension|capacitor|ionic|app|tauri|file|vscode|exp", scheme):
         return None
-    known_slip = url.scheme not in _KNOWN and scheme not in {one for each in _FITS.values() for one in each}
-    if (
-        known_slip
-        and (meant := nearest(scheme, _KNOWN if fits is None else tuple(one for one in _KNOWN if one in fits), 2))
-        is not None
-        and len(scheme) > 3
-    ):
+    meant = [] if is_known_scheme(url.scheme) else _meant(scheme, fits)
+    if meant:
+        tail = f"+{driver}" if driver else ""
         return Hit(
-            problem="wrong_scheme", fix=f"write {meant}{'+' + driver if driver else ''}://", at=at, end=end,
-            edits=((at, at + len(scheme), meant),),
+            problem="wrong_scheme", fix="write " + " or ".join(f"{each}{tail}://" for each in meant), at=at, end=end,
+            edits=((at, at + len(scheme), meant[0]),) if len(meant) == 1 else (),
             found=f"{url.scheme}://", stops=True,
         )  # fmt: skip
     if _is_a_dashboard(variable, url) or _is_of_another(url, case.context.reader):
@@ -154,23 +160,23 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
             and "REST" in words_of(variable.key)
         ):
             return None
-        edits: tuple[Edit, ...] = ()
-        if variable.kind is Kind.WEBSOCKET_URL and scheme in ("http", "https") and platform_domain(url.hosts[0]):
-            edits = ((at, end, "wss"),)
-        elif variable.kind is Kind.HTTP_URL and scheme in ("ws", "wss") and not url.path.strip("/"):
-            edits = ((at, end, "https" if scheme == "wss" else "http"),)
-        elif variable.kind is Kind.HTTP_URL and not (scheme in ("ws", "wss") or scheme in _KNOWN):
+        if variable.kind is Kind.HTTP_URL and scheme not in _KNOWN:
             return None  # an address of a kind that we do not know
         return Hit(
             problem="wrong_scheme",
             fix=f"begin it with {_HINT.get(variable.kind, 'https://')}",
             at=at,
             end=end,
-            edits=edits,
             found=f"{url.scheme}://",
             stops=True,
         )
     return _for_reader(variable, url, at, end, case)
+
+
+def _meant(scheme: str, fits: "frozenset[str] | set[str] | None") -> list[str]:
+    """What one slip lies between, of what belongs there; where anything may, of the longer words that everybody knows."""
+    among = [one for one in _KNOWN if (len(one) > 3 if fits is None else one in fits)]
+    return [one for one in among if distance(scheme, one, 1) == 1]
 
 
 def _is_a_dashboard(variable: Variable, url: Url) -> bool:
@@ -304,6 +310,10 @@ RULE = Rule(
             {"DB_URL": "mysql://app:pw1x@db.example.com/app"},
             context={"reader": "prisma postgresql"},
         ),
+        Example(("API_URL wrong_scheme",), {"API_URL": "htp://api.example.com"}),
+        Example(("STORE_URL wrong_scheme",), {"STORE_URL": "htps://api.example.com"}),
+        Example((), {"MAIL_URL": "smtps://app:pw1x@mail.example.com:465", "STREAM_URL": "rtmp://live.example.com/app"}),
+        Example((), {"SUPPORT_URL": "mailto:help@example.com", "FEED_URL": "sftp://app@files.example.com/in"}),
         Example(("WS_URL wrong_scheme",), {"WS_URL": "https://chat.onrender.com/ws"}),
         Example(("API_URL insecure_scheme",), {"API_URL": "http://my-api.fly.dev"}),
         Example(("WS_URL insecure_scheme",), {"WS_URL": "ws://my-api.onrender.com/ws"}),

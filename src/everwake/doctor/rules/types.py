@@ -19,6 +19,24 @@ _LEVELS = (
 )  # fmt: skip
 # What programs write where they had nothing: a variable that was not set, put into a text.
 _NOTHING = re.compile(r"undefined|\[object Object\]|NaN", re.IGNORECASE)
+# Whose address is a host; of others (file, memory, rpc, ssh) it need not be one, nor a port what follows a colon.
+_WITH_HOST = frozenset(
+    {
+        "http",
+        "https",
+        "ws",
+        "wss",
+        "redis",
+        "rediss",
+        "postgres",
+        "postgresql",
+        "mysql",
+        "mariadb",
+        "mongodb",
+        "smtp",
+        "smtps",
+    }
+)
 _PREFIXES = {
     "OPENAI_API_KEY": (
         ("sk-ant-", "Anthropic"),
@@ -87,7 +105,7 @@ def _within(variable: Variable, value: str) -> Iterator[Hit]:
 
 def _nothing(variable: Variable) -> Hit | None:
     value, url = variable.value.strip(), variable.url
-    if variable.kind in URLS and re.match(r"(?:undefined|null)[/:]", value):
+    if variable.kind in URLS and re.match(r"(?:undefined[/:]|null(?:/|:(?!//)))", value):
         return Hit(
             problem="bad_type",
             fix="set the variable that this was made from: it had no value",
@@ -135,11 +153,7 @@ def _nothing(variable: Variable) -> Hit | None:
         )
         and variable.kind in URLS
     ):
-        if (
-            url.scheme in ("sqlite", "file", "unix", "sqlite3", "duckdb", "libsql")
-            or url.odd_password
-            or url.scheme.startswith(("sqlite+", "unix+"))
-        ):
+        if url.scheme.partition("+")[0] not in _WITH_HOST or url.odd_password:
             return None
         if not url.host and url.parameters.get("host"):
             return None
