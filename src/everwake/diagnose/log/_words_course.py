@@ -5,6 +5,13 @@ from everwake.diagnose.log.signs import SignKind as K
 
 __all__ = ["COURSE"]
 
+_METHODS = "get /|post /|put /|patch /|delete /|head /"
+
+
+def _status(shape: str, *codes: int) -> str:
+    return "|".join(shape.format(code) for code in codes)
+
+
 COURSE = (
     # platforms at fault
     says(
@@ -39,6 +46,16 @@ COURSE = (
         "deploy cancelled|deploy canceled|superseded|canceled: another|cancelled: another|newer deploy|"
         "deployment was canceled|another deploy started|deploy was cancelled|deploy was canceled",
     ),
+    # a dependency that is there (again)
+    says(
+        K.DEPENDENCY_READY,
+        "connected|established|initiali|ready|restored|recovered|connection ok|connection successful|"
+        "successful connection|succeeded|is back",
+        "redis|valkey|keydb|upstash|postgres|mysql|mariadb|mongo|database|prisma|sequelize|typeorm|sqlalchemy|"
+        "db |supabase|openai|anthropic|gemini|upstream|retry|retri|attempt",
+        without="disconnected|not connected|not ready|not initiali|error|fail|refused|unable|cannot|could not|can't|lost|"
+        "already|listening|server |running on|waiting|retrying|not configured|without",
+    ),
     # life at the platform: what only follows
     says(
         K.BOOT_TIMEOUT,
@@ -60,7 +77,7 @@ COURSE = (
         K.HEALTH_TIMEOUT,
         "timed out after waiting for internal health check|waiting for internal health check|"
         "timed out after waiting for health|healthcheck timeout|health check timeout|"
-        "timeout waiting for health|health checks timed out|timeout reached waiting for health",
+        "launch timed out|timeout waiting for health|health checks timed out|timeout reached waiting for health",
     ),
     says(
         K.LOOPING,
@@ -179,6 +196,10 @@ COURSE = (
     says(K.SERVER_ERROR, '" 500|" 502|" 503|" 504|" 501', without='" 5000'),
     says(K.SERVER_ERROR, "500 internal server error|status=500|internal server error"),
     says(K.SERVED, '" 200|" 201|" 204|" 302|" 304|" 301|" 206'),
+    # access lines without quotes, as most runtimes but those of Python write them
+    says(K.SERVED, _status(" {}", 200, 201, 204, 206, 301, 302, 304), _METHODS, without="error|fail|health check"),
+    says(K.SERVED, _status('status={0}|status: {0}|status":{0}|statuscode":{0}|code={0}', 200, 201, 204, 302, 304)),
+    says(K.SERVER_ERROR, _status(" {} ", 500, 502, 503, 504), _METHODS),
     # whatever else breaks
     says(
         K.EXCEPTION,

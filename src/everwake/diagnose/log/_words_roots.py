@@ -14,7 +14,7 @@ _DATABASE = (
     "postgres|psycopg|asyncpg|pg_hba|mysql|mariadb|mongo|:5432|:3306|:27017|:6543|:1433|`5432`|`3306`|"
     "sequelize|prisma|typeorm|"
     "sqlalchemy|jdbc|hikari|database|pq:|pgx|supabase|neon.tech|activerecord|supavisor|knex|diesel|"
-    "dynamodb|cassandra"
+    "dynamodb|cassandra|pdoexception|sqlstate"
 )
 _EXTERNAL = (
     "openai|anthropic|gemini|generativeai|googleapis|google.api_core|cohere|groq|mistral|huggingface|"
@@ -64,6 +64,13 @@ _TLS = (
 )
 
 ROOTS = (
+    # what the edge of another service answered, in the program's own words
+    says(
+        K.SIBLING,
+        "x-render-routing|no-server",
+        "://",
+        "answered|returned|responded|replied|call to|calling|request to|upstream|proxying|fetching|got 404",
+    ),
     # the edge, pasted
     says(K.ROUTING, "x-render-routing"),
     says(K.STARTING, "==> running '|starting process with command|preparing to run: "),
@@ -106,6 +113,7 @@ ROOTS = (
     # variables
     says(K.MISSING_VARIABLE, "invalid environment variables|zoderror|invalid env", "required|undefined"),
     says(K.MISSING_VARIABLE, 'received": "undefined|received undefined|secretnotfounderror|no secrets found'),
+    says(K.MISSING_VARIABLE, "no application encryption key|missingappkeyexception"),
     says(K.MISSING_VARIABLE, "neither ", "is set|are set|provided|was set"),
     says(
         K.BAD_VARIABLE,
@@ -269,6 +277,19 @@ ROOTS = (
         "client sent auth|invalid password",
         without="mongo|postgres|pq:|scram",
     ),
+    # mail and storage that do not let it in, before the databases, which say it in the same words
+    says(
+        K.EXTERNAL,
+        "smtpauthenticationerror|username and password not accepted|535-5.7|535 5.7|(535, |invalid login: 5|"
+        '535 authentication failed|535 incorrect authentication|code: \'eauth\'|code": "eauth|code":"eauth|'
+        "smtp authentication failed|could not authenticate smtp|smtp error: could not authenticate",
+    ),
+    says(
+        K.EXTERNAL,
+        "invalidaccesskeyid|signaturedoesnotmatch|invalidclienttokenid|unrecognizedclientexception|"
+        "aws access key id you provided|request signature we calculated|security token included in the request is|"
+        "expiredtoken|nosuchbucket",
+    ),
     # databases: not let in
     says(
         K.DATABASE_AUTH,
@@ -281,6 +302,7 @@ ROOTS = (
     says(K.DATABASE_AUTH, 'database "', "does not exist"),
     says(
         K.DATABASE,
+        "sqlstate[hy000] [2002]|sqlstate[hy000] [2006]|sqlstate[08006]|sqlstate[08001]|"
         "could not translate host name|connection to server at|jdbcconnectionexception|sqltransientconnection",
     ),
     says(K.DATABASE, "connection to ", ":5432|:3306|:1433|:27017", "refused|failed|timed out"),
@@ -432,7 +454,7 @@ ROOTS = (
     says(
         K.ADDRESS_IN_USE,
         "eaddrinuse|address already in use|port is already allocated|port is already in use|"
-        "port already in use|only one usage of each socket",
+        "port already in use|was already in use|is already being used|only one usage of each socket",
     ),
     says(
         K.PERMISSION,

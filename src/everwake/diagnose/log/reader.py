@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from everwake.diagnose.log._prefix import Peeled, peel, plain
+from everwake.diagnose.log._recovery import dependency_of, without_past
 from everwake.diagnose.log._table import TABLE
 from everwake.diagnose.log.signs import LogRead, Sign, SignKind
 
@@ -171,6 +172,8 @@ class Reader:
             key = words[0].strip("\"',") if words else ""
         elif kind is SignKind.COMPOSE_HOST:
             key = _lone_host(low) or ""
+        elif kind is SignKind.DEPENDENCY_READY:
+            key = dependency_of(low)
         text = self._mask(peeled.text)[:QUOTE_CHARS]
         return Sign(kind=kind, n=n, text=text, at=peeled.at, group=peeled.group, key=key, number=number)
 
@@ -238,6 +241,7 @@ class Reader:
             ordered.reverse()
         elif all(sign.at is not None for sign in ordered):
             ordered.sort(key=lambda sign: sign.at)  # type: ignore[arg-type, return-value]
+        ordered = without_past(ordered, counts)
         return LogRead(
             lines=self._n,
             signs=tuple(replace(sign, seq=seq) for seq, sign in enumerate(ordered)),

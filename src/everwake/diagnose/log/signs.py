@@ -78,6 +78,8 @@ class SignKind(StrEnum):
     # the course of life
     CONNECTING_DATABASE = "connecting_database"
     CONNECTING_REDIS = "connecting_redis"
+    DEPENDENCY_READY = "dependency_ready"  # key: which, as far as the line tells
+    PAST_TROUBLE = "past_trouble"  # of a dependency that is there again
     STARTING = "starting"
     DEPLOYING = "deploying"
     BUILT = "built"

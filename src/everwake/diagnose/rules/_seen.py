@@ -80,4 +80,7 @@ def doctors(facts: Facts, sure: float) -> float:
 def is_owners(text: str) -> bool:
     """Whether a line about a suspension says that the owner did it."""
     low = text.lower()
-    return "owner" in low or "by user" in low or "by the user" in low
+    return any(
+        word in low
+        for word in ("owner", "by user", "by the user", "(user)", "by you", "by a member", "suspenders: user")
+    )

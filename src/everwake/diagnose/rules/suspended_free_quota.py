@@ -1,6 +1,9 @@
 """Its free hours or credit are used up."""
 
+from dataclasses import replace
+
 from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
 from everwake.diagnose.rules._seen import EVERYTHING
@@ -30,11 +33,20 @@ def explain(facts: Facts) -> Finding | None:
             remedy="ask-person",
             beats=frozenset({"suspended_by_platform"}),
         )
+    is_cut_off = any(True for _ in facts.hints("suspended_by_platform")) or bool(facts.signs(K.SUSPENDED))
+    said = by_signs(facts, (K.QUOTA,), 0.94 if is_cut_off else 0.7, NEXT, "ask-person", only=_is_of_running)
+    if said is not None and is_cut_off:
+        said = replace(said, beats=frozenset({"suspended_by_platform"}))
     return surest(
         spent,
         by_edge(facts, "suspended_free_quota", NEXT, "ask-person"),
-        by_signs(facts, (K.QUOTA,), 0.7, NEXT, "ask-person", only=lambda sign: "minutes" not in sign.text.lower()),
+        said,
     )
+
+
+def _is_of_running(sign: Sign) -> bool:
+    """Not of building: that allowance stops no service."""
+    return "minutes" not in sign.text.lower()
 
 
 def ruled_out(facts: Facts) -> str | None:
