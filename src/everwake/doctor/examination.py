@@ -4,7 +4,8 @@
     examine("PORT='8000'\\n", {"reader": "docker run --env-file"})
 
 A value is looked at in two steps. First what is too much of it (quotes kept, blanks, a comment) is found and set aside; then what
-is meant is held against what it is for. So a quoted `redis://` that needs TLS has two problems, each with its own place.
+is meant is held against what it is for. A value of more than 64 KiB is not looked into, and that is said; of what is masked with
+`***` nothing is said. So a quoted `redis://` that needs TLS has two problems, each with its own place.
 """
 
 import re
@@ -32,6 +33,12 @@ __all__ = ["Finding", "Study", "apply", "examine", "kind_of", "study"]
 _ROUNDS = 6
 _MOST_HITS = 20  # of one rule at one variable: a list of a thousand wrong entries is told by its first
 _MOST_VARIABLES = 20_000
+_LONGEST = 65_536
+_LONGEST_OF_LINUX = 131_072  # MAX_ARG_STRLEN, execve(2): name, = and value of one variable
+_MAY_BE_LONG = SECRETS | {Kind.TEXT, Kind.JSON}
+_MASKED = re.compile(
+    r"(?<!\*)\*{3}(?!\*)"
+)  # fleet.redact's mask; more stars are a key that was copied from a dashboard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +157,7 @@ class _Examination:
                 declared=self.context.declared.get(key),
                 entry=self.entries.get(key),
             )
-            peeled.append(self.peel(variable, text_rules))
+            peeled.append(self.too_long(variable) if len(value) > _LONGEST else self.peel(variable, text_rules))
         self.case = self.case_of({variable.key: variable.value for variable, _ in peeled})
         for variable, stops in peeled:
             if not stops:
@@ -158,14 +165,44 @@ class _Examination:
         self.look_at_all()
         return self.told()
 
+    def too_long(self, variable: Variable) -> tuple[Variable, bool]:
+        """A value beyond 64 KiB is not looked into, and that is said; what can never be so long is an error."""
+        is_refused = len(variable.value) >= _LONGEST_OF_LINUX
+        fix = "shorten it: " + (
+            "Linux starts no program with a variable of more than 128 KiB"
+            if is_refused
+            else "beyond 64 KiB nothing of a value is examined"
+        )
+        is_error = is_refused or variable.kind not in _MAY_BE_LONG
+        hit = Hit(
+            problem="bad_type", fix=fix, at=None, line=variable.entry.line if variable.entry is not None else None,
+            found=f"{len(variable.value)} characters", is_error=is_error,
+        )  # fmt: skip
+        self.found.append((variable.key, variable, hit))
+        return variable, True
+
+    def hits(self, rule: Rule, variable: Variable) -> list[Hit]:
+        """What one rule says. What is masked in the value is not known, so nothing is said of it."""
+        assert rule.look is not None
+        found = list(islice(rule.look(variable, self.case), _MOST_HITS))
+        hidden = [each.span() for each in _MASKED.finditer(variable.value)] if "***" in variable.value else []
+        if not hidden:
+            return found
+        size = len(variable.value)
+        return [
+            hit
+            for hit in found
+            if hit.at is not None
+            and not any(start < (size if hit.end is None else hit.end) and hit.at < end for start, end in hidden)
+        ]
+
     def peel(self, variable: Variable, text_rules: list[Rule]) -> tuple[Variable, bool]:
         """The variable without what is too much of it, and whether nothing further can be said of it."""
         stops, seen = False, set()
         for _ in range(_ROUNDS):
             narrowed = False
             for rule in text_rules:
-                assert rule.look is not None
-                for hit in list(islice(rule.look(variable, self.case), _MOST_HITS)):
+                for hit in self.hits(rule, variable):
                     place = (hit.problem, None if hit.at is None else variable.start + hit.at)
                     if place in seen:
                         continue
@@ -190,8 +227,7 @@ class _Examination:
 
     def look(self, variable: Variable, value_rules: list[Rule]) -> None:
         for rule in value_rules:
-            assert rule.look is not None
-            for hit in list(islice(rule.look(variable, self.case), _MOST_HITS)):
+            for hit in self.hits(rule, variable):
                 self.found.append((variable.key, variable, hit))
                 if hit.stops:
                     return
@@ -220,7 +256,7 @@ class _Examination:
             value = raw.strip().strip("\"'`“”‘’<> \t\r\n")
             if kind_of(key, raw, self.context) in SECRETS:
                 held += [value, *(line for line in value.splitlines() if len(line) > 8)]
-            url = dissect(value)
+            url = dissect(value[:_LONGEST])
             if url is not None and url.password:
                 held.append(url.password)
         return tuple(each for each in dict.fromkeys(held) if worth_hiding(each))

@@ -10,6 +10,8 @@ from everwake.doctor.variables.dotenv import BOM, Document, Entry, Piece
 
 __all__ = ["RULE", "plain_key"]
 
+_LINE_END = re.compile(r"[\r\n]")
+
 
 def plain_key(key: str) -> str:
     """A name as it was meant: without the mark at the file's beginning, the word export and blanks."""
@@ -115,8 +117,9 @@ def _hash(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
 
 
 def _line_stop(text: str, at: int) -> int:
-    ends = [end for sign in "\r\n" if (end := text.find(sign, at)) >= 0]
-    return min(ends, default=len(text))
+    # Not text.find: it would look through the whole of the text for the sign that it does not have, entry by entry.
+    end = _LINE_END.search(text, at)
+    return end.start() if end is not None else len(text)
 
 
 def _words(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
@@ -153,13 +156,14 @@ def _twice(document: Document) -> Iterator[Hit]:
     for entry in document.entries:
         if entry.value is not None:
             by_key[plain_key(entry.key)].append(entry)
+    places = {id(piece.entry): n for n, piece in enumerate(document.pieces) if piece.entry is not None}
     for key, entries in by_key.items():
         if len(entries) > 1:
             first, last = entries[0], entries[-1]
             same = len({entry.value for entry in entries}) == 1
             # Of a value that was broken over two lines, the line that goes would leave the other half to its neighbour.
-            whole = same and not any(_is_broken(document, entry) for entry in entries)
-            edits = tuple(_line_of(document, entry) for entry in entries[1:]) if whole else ()
+            whole = same and not any(_is_broken(document, places[id(entry)]) for entry in entries)
+            edits = tuple(_line_of(document.pieces[places[id(entry)]]) for entry in entries[1:]) if whole else ()
             fix = (
                 f"keep one: line {first.line} says the same"
                 if same
@@ -178,14 +182,12 @@ def _twice(document: Document) -> Iterator[Hit]:
             )
 
 
-def _is_broken(document: Document, entry: Entry) -> bool:
+def _is_broken(document: Document, place: int) -> bool:
     """Whether a line that is no assignment follows."""
-    after = next((n for n, each in enumerate(document.pieces, 1) if each.entry is entry), len(document.pieces))
-    return after < len(document.pieces) and document.pieces[after].kind == "odd"
+    return place + 1 < len(document.pieces) and document.pieces[place + 1].kind == "odd"
 
 
-def _line_of(document: Document, entry: Entry) -> Edit:
-    piece = next(each for each in document.pieces if each.entry is entry)
+def _line_of(piece: Piece) -> Edit:
     return (piece.at, piece.at + len(piece.text), "")
 
 
