@@ -29,6 +29,23 @@ _BESIDE = frozenset(
         "TUNNEL",
         "COLLECTOR",
         "SUPERVISOR",
+        # the service itself, as it asks itself
+        "SELF",
+        "OWN",
+        "HEALTH",
+        "HEALTHCHECK",
+        "PING",
+        "KEEPALIVE",
+        "ALIVE",
+        "LOCAL",
+        # what it shows to whoever stands beside it, and agents of the machine
+        "METRICS",
+        "PROMETHEUS",
+        "EXPORTER",
+        "VAULT",
+        "CONSUL",
+        "NOMAD",
+        "ENVOY",
     }
 )
 
@@ -154,6 +171,16 @@ RULE = Rule(
             (), {"CORS_ORIGINS": "https://a.example.com,http://localhost:3000"}, context={"environment": "production"}
         ),
         Example((), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317"}, context={"environment": "production"}),
+        Example(
+            (),
+            {
+                "SELF_URL": "http://127.0.0.1:8000",
+                "HEALTHCHECK_URL": "http://localhost:8000/health",
+                "METRICS_HOST": "127.0.0.1",
+            },
+            context={"platform": "render", "environment": "production"},
+        ),
+        Example((), {"VAULT_ADDR": "http://127.0.0.1:8200"}, context={"environment": "production"}),
         Example((), {"DB_HOST": "10.0.3.7"}, context={"environment": "production"}),
     ),
 )

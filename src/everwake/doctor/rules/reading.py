@@ -101,8 +101,8 @@ def _hash(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
     cuts = document.dialect.comment == "any"
     if is_known and not cuts:
         return
-    if not is_known and re.match(r"https?://[^\s]*$", raw) and "/#/" in raw:
-        return
+    if not is_known and re.fullmatch(r"https?://[^\s@#]*+#[\w/?=&.!-]++\s*", raw):
+        return  # a place within a page
     sign = entry.value_at + at.start()
     whole = raw.rstrip()
     edits: tuple[Edit, ...] = (
@@ -305,6 +305,7 @@ RULE = Rule(
         Example((), text="MODE=fast\r\nTITLE=My shop # here\r\n", context={"reader": "python-dotenv"}),
         Example((), text="export MODE=fast\nTITLE='My shop'\n", context={"reader": "shell source"}),
         Example((), text='KEY="line one\nline two"\nSIZE=2\n', context={"reader": "dotenv"}),
+        Example((), text="CALLBACK_URL=https://app.example.com/done#top\nDOCS_URL=https://example.com/#/start\n"),
         Example((), text="PIN=a#b\nMODE = fast\n", context={"reader": "python-dotenv"}),
     ),
 )
