@@ -33,6 +33,8 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,63}\Z")
 # Of a "for Settings" that a terminal's edge has cut in two.
 _TAILS_OF_WORDS = frozenset({"gs", "ngs", "ings", "tings", "ttings", "ettings", "settings", "s", "Settings"})
 _ITEM = re.compile(r"[-*•✗✕❌ ]{0,6}[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?(?:, column \d{1,6})?(?:\s{0,2}[:=(-]|\Z)")
+_PATH = re.compile(r"[\"']?path[\"']?:? {0,2}\[ {0,2}[\"'`]([A-Z][A-Z0-9_]{2,63})[\"'`]")
+_SUMS = re.compile(r"invalid (?:environment|env\b)", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"'`]([A-Za-z][A-Za-z0-9_]{1,63})[\"'`]")
 _PORT = re.compile(r"(?:[\w\].*]|^|\s):(\d{2,5})(?![\d:])|port\D{0,12}(\d{2,5})", re.IGNORECASE)
 _EXIT = re.compile(r"(?:status|code:?|exited)[\s:=(\"]{0,4}(-?\d{1,3})(?!\d)", re.IGNORECASE)
@@ -108,6 +110,7 @@ class Reader:
         self._is_told = False
         self._listing: Sign | None = None
         self._list_left = 0
+        self._is_undefined = False
 
     def feed(self, line: str) -> None:
         """One line, with or without its end."""
@@ -143,7 +146,7 @@ class Reader:
         self._totals[kind] = self._totals.get(kind, 0) + 1
         if (
             kind in (SignKind.BAD_VARIABLE, SignKind.MISSING_VARIABLE)
-            and line.rstrip().endswith(":")
+            and line.rstrip(" \t\r\n[{").endswith(":")
             and len(self._told) < TOLD_MOST
         ):
             self._listing, self._list_left = self._sign(kind, self._n, line[:KEPT_CHARS], is_environ=False), LIST_REACH
@@ -208,17 +211,27 @@ class Reader:
         text = peel(line).text
         item = _ITEM.match(text)
         if item is not None and item[1] not in _WORDS and len(self._told) < TOLD_MOST:
-            is_missing = head.kind is SignKind.MISSING_VARIABLE or any(
-                word in text.lower() for word in ("missing", "not set", "required", "empty", "undefined", "not given")
-            )
-            kind = SignKind.MISSING_VARIABLE if is_missing else SignKind.BAD_VARIABLE
-            if head in self._told and not head.key:
-                self._told.remove(head)
-            self._told.append(replace(head, kind=kind, n=self._n, key=item[1], text=self._mask(text)[:QUOTE_CHARS]))
+            self._tell_item(head, item[1], text, is_missing=_says_missing(text))
+        elif (field := _of_an_object(text)) and len(self._told) < TOLD_MOST:
+            # An object to a mistake, as Zod prints them: what was received stands before the path that names the variable.
+            self._tell_item(head, field, text, is_missing=self._is_undefined)
+            self._is_undefined = False
+        elif _says_missing(text) and TABLE.kind_of(text.lower()) in (None, SignKind.MISSING_VARIABLE):
+            self._is_undefined = True
+            newest = self._told[-1] if self._told else None
+            if newest is not None and newest.key and newest.kind is SignKind.BAD_VARIABLE and self._n - newest.n <= 2:
+                self._told[-1], self._is_undefined = replace(newest, kind=SignKind.MISSING_VARIABLE), False
         elif self._list_left <= 0 or TABLE.kind_of(text.lower()) is not None:
             self._listing = None
             return False
         return True
+
+    def _tell_item(self, head: Sign, key: str, text: str, *, is_missing: bool) -> None:
+        is_missing = is_missing or head.kind is SignKind.MISSING_VARIABLE
+        kind = SignKind.MISSING_VARIABLE if is_missing else SignKind.BAD_VARIABLE
+        if head in self._told and not head.key:
+            self._told.remove(head)
+        self._told.append(replace(head, kind=kind, n=self._n, key=key, text=self._mask(text)[:QUOTE_CHARS]))
 
     def _end_head(self) -> None:
         if self._head is not None and not self._is_told:
@@ -241,7 +254,7 @@ class Reader:
             ordered.reverse()
         elif all(sign.at is not None for sign in ordered):
             ordered.sort(key=lambda sign: sign.at)  # type: ignore[arg-type, return-value]
-        ordered = without_past(ordered, counts)
+        ordered = _summed_up(without_past(ordered, counts), counts)
         return LogRead(
             lines=self._n,
             signs=tuple(replace(sign, seq=seq) for seq, sign in enumerate(ordered)),
@@ -334,6 +347,31 @@ def _variable(text: str) -> str:
         if found[0] not in _WORDS and ("_" in found[0] or len(found[0]) > 3):
             return found[0]
     return ""
+
+
+def _says_missing(text: str) -> bool:
+    low = text.lower()
+    return any(word in low for word in ("missing", "not set", "required", "empty", "undefined", "not given"))
+
+
+def _of_an_object(text: str) -> str:
+    """The variable that a line `path: [ 'NAME' ]` names."""
+    found = _PATH.match(text)
+    return found[1] if found is not None and found[1] not in _WORDS else ""
+
+
+def _summed_up(signs: list[Sign], counts: dict[SignKind, int]) -> list[Sign]:
+    """Without lines that only sum up: "invalid environment variables", where every variable of it was told to be missing."""
+    of_variables = [sign for sign in signs if sign.kind in (SignKind.MISSING_VARIABLE, SignKind.BAD_VARIABLE)]
+    sums = [sign for sign in of_variables if not sign.key and _SUMS.search(sign.text)]
+    told = [sign for sign in of_variables if sign not in sums]
+    if not sums or not told or any(sign.kind is SignKind.BAD_VARIABLE for sign in told):
+        return signs
+    for sign in sums:
+        counts[sign.kind] = counts.get(sign.kind, 0) - 1
+        if counts[sign.kind] <= 0:
+            del counts[sign.kind]
+    return [sign for sign in signs if sign not in sums]
 
 
 def _runs_backwards(signs: list[Sign]) -> bool:

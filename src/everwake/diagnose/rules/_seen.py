@@ -1,10 +1,32 @@
 """What several rules look for in the same way."""
 
+import re
+
 from everwake.diagnose.facts import Facts
+from everwake.diagnose.log._prefix import peel
+from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding
 
-__all__ = ["EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "in_health", "is_owners"]
+__all__ = [
+    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_owners", "is_weak", "name_is_known",
+    "port_wanted",
+]  # fmt: skip
+
+# Words without which an error's line is only an error: a customer's card, a wrong form, a job that is tried again.
+_DEADLY = (
+    "uncaught", "unhandled", "panic", "fatal", "throw", "failed to start", "failed to load", "startup failed", "cannot start",
+    "could not start", "failed to boot", "failed to run", "error starting", "error in app", "segmentation", "core dumped",
+    "application run failed", "rails aborted", "exception in thread", "listen ", "syntaxerror", "indentationerror",
+    "improperlyconfigured", "beancreation", "applicationcontext", "critical",
+)  # fmt: skip
+# What belongs to an error and is no sign of life: frames, brackets, the runtime's last word, and the platform's own lines.
+_OF_THE_ERROR = re.compile(
+    r"at |File \"|\^|[\])}]|Node\.js v|npm |goroutine |exit|==>|\.\.\. |Caused by|code:|errno|syscall|"
+    r"from |node:|heroku\[|error Command"
+)
+LINES_OF_LIFE = 2
+_PORT_WANTED = re.compile(r"\bPORT[=: ]{1,2}(\d{2,5})\b|\bport (?:on )?(\d{2,5})\b")
 
 # Problems of the doctor that mean: a variable is not there.
 MISSING_PROBLEMS = frozenset(
@@ -70,6 +92,40 @@ def in_health(facts: Facts, words: tuple[str, ...], next: str, sure: float = 0.7
             over = frozenset({"health_check_failing", "app_error"})
             return Finding(sure=sure, because=because, next=next, remedy="wait-for-dependency", beats=over)
     return None
+
+
+def is_weak(sign: Sign) -> bool:
+    """Whether a line says that something failed, and not that the program did."""
+    low = sign.text.lower()
+    return sign.kind is K.EXCEPTION and not any(word in low for word in _DEADLY)
+
+
+def goes_on(facts: Facts) -> bool:
+    """Whether the program went on after its last error: it served or came to listen; after a weak one, it wrote further lines."""
+    log = facts.log
+    last = log.last(K.EXCEPTION, K.TRACEBACK) if log else None
+    if log is None or last is None or log.has(K.EXIT, K.CRASHED, K.EXITED_EARLY, K.LOOPING, K.KILLED):
+        return False
+    alive = log.last(K.SERVED, K.LISTENING, K.LIVE, K.HEALTHY, K.DEPENDENCY_READY)
+    if alive is not None and alive.seq > last.seq:
+        return True
+    if not all(is_weak(sign) for sign in log.all(K.EXCEPTION, K.TRACEBACK)):
+        return False
+    gone = log.lines - last.n
+    after = log.tail[-gone:] if gone > 0 else ()
+    words = [line for line in after if line and _OF_THE_ERROR.match(peel(line).text) is None]
+    return len(words) >= LINES_OF_LIFE and not log.has(K.BOOT_TIMEOUT, K.PORT_TIMEOUT, K.HEALTH_TIMEOUT)
+
+
+def name_is_known(facts: Facts, sign: Sign) -> bool:
+    """Whether a store's name of a compose file was found: somebody refused, and no platform without such names is known."""
+    return facts.where in ("", "generic", "docker", "local") and "refused" in sign.text.lower()
+
+
+def port_wanted(sign: Sign) -> int | None:
+    """The port at which a platform looked in vain, where its line says so."""
+    found = _PORT_WANTED.search(sign.text)
+    return int(found[1] or found[2]) if found else None
 
 
 def doctors(facts: Facts, sure: float) -> float:

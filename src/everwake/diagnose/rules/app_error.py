@@ -4,6 +4,7 @@ from everwake.diagnose.edges import hints
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import goes_on, is_weak
 
 __all__ = ["RULE", "explain"]
 
@@ -38,7 +39,9 @@ def explain(facts: Facts) -> Finding | None:
         )
         if serves
         else None,
-        by_signs(facts, (K.EXCEPTION, K.TRACEBACK), 0.62, NEXT, "ask-person") if serves else None,
+        by_signs(facts, (K.EXCEPTION, K.TRACEBACK), 0.42 if _is_of_the_day(facts) else 0.62, NEXT, "ask-person")
+        if serves
+        else None,
         by_signs(
             facts,
             (K.REQUEST_TIMEOUT,),
@@ -50,6 +53,12 @@ def explain(facts: Facts) -> Finding | None:
         if log is not None and not log.has(K.EXIT, K.CRASHED, K.STARTING)
         else None,
     )
+
+
+def _is_of_the_day(facts: Facts) -> bool:
+    """Whether its errors are such that it goes on after, with no request that failed: a refused card is no fault of it."""
+    weak = all(is_weak(sign) for sign in facts.signs(K.EXCEPTION, K.TRACEBACK))
+    return weak and goes_on(facts) and facts.log is not None and not facts.log.has(K.SERVER_ERROR)
 
 
 RULE = Rule(

@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import MISSING_PROBLEMS, doctors
+from everwake.diagnose.rules._seen import MISSING_PROBLEMS, doctors, name_is_known
 from everwake.model import Evidence, VariableProblem
 
 __all__ = ["RULE", "explain"]
@@ -42,7 +42,12 @@ def explain(facts: Facts) -> Finding | None:
             "ask-person",
         ),
         by_signs(
-            facts, (K.COMPOSE_HOST,), 0.72, "Replace the compose file's host name by the real one.", "fix-variables"
+            facts,
+            (K.COMPOSE_HOST,),
+            0.72,
+            "Replace the compose file's host name by the real one.",
+            "fix-variables",
+            only=lambda sign: not name_is_known(facts, sign),
         ),
         noisy,
         _django(facts),

@@ -3,6 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import goes_on, is_weak
 
 __all__ = ["RULE", "explain"]
 
@@ -23,15 +24,7 @@ def explain(facts: Facts) -> Finding | None:
         logged = surest(
             by_signs(facts, _CERTAIN, 0.6 if serves else 0.85, NEXT, "ask-person"),
             None if serves else by_signs(facts, _LIKELY, 0.75 if has_ended else 0.45, NEXT, "ask-person"),
-            None
-            if serves
-            else by_signs(
-                facts,
-                (K.EXCEPTION, K.TRACEBACK),
-                0.7 if has_ended or log.has(K.STARTING, K.HEALTHY) else 0.5,
-                NEXT,
-                "ask-person",
-            ),
+            None if serves else _raised(facts, has_ended=has_ended),
             by_signs(facts, (K.EXITED_EARLY,), 0.7, "Let its start command run a server that stays.", "ask-person"),
             None if cut_off else by_signs(facts, (K.CRASHED,), 0.62, NEXT, "ask-person"),
             None
@@ -41,6 +34,18 @@ def explain(facts: Facts) -> Finding | None:
             ),
         )
     return surest(logged, _platform(facts), by_edge(facts, "crashed_at_start", NEXT, "ask-person"), _persistent(facts))
+
+
+def _raised(facts: Facts, *, has_ended: bool) -> Finding | None:
+    """An error that may be the end of the process: hardly one that only says that something failed, and none that it outlived."""
+    if not has_ended and goes_on(facts):
+        return None
+    log = facts.log
+    is_start = has_ended or (log is not None and log.has(K.STARTING, K.HEALTHY))
+    sure = 0.7 if is_start else 0.5
+    if not is_start and all(is_weak(sign) for sign in facts.signs(K.EXCEPTION, K.TRACEBACK)):
+        sure = 0.36  # one line of an error, and nothing that says that the process was starting or has ended
+    return by_signs(facts, (K.EXCEPTION, K.TRACEBACK), sure, NEXT, "ask-person")
 
 
 def _platform(facts: Facts) -> Finding | None:
@@ -116,6 +121,7 @@ RULE = Rule(
         },
         {"log": ["/bin/sh: 1: uvicorn: not found", "==> Exited with status 127"]},
         {"log": ['Error: Cannot find module "./server"', "npm error code ELIFECYCLE"]},
+        {"log": ["APPLICATION FAILED TO START", "Web server failed to start. Port 8080 was already in use."]},
         {
             "log": [
                 "panic: runtime error: index out of range [3] with length 3",
@@ -150,5 +156,7 @@ RULE = Rule(
                 "2024-01-01T10:00:01+00:00 heroku[web.1]: Process exited with status 0",
             ]
         },
+        {"log": ["Error: card declined", "GET /health 200 1ms", "GET / 200 3ms"]},
+        {"log": ["==> Running 'npm start'", "Error: no such coupon", "job 12 done", "job 13 done"]},
     ),
 )

@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import ended_while, in_health
+from everwake.diagnose.rules._seen import ended_while, in_health, name_is_known
 
 __all__ = ["RULE", "explain"]
 
@@ -37,6 +37,14 @@ def explain(facts: Facts) -> Finding | None:
             NEXT,
             "fix-variables",
             only=lambda sign: sign.key in ("redis", "cache", "valkey", "keydb"),
+        ),
+        by_signs(
+            facts,
+            (K.COMPOSE_HOST,),
+            0.8,
+            NEXT,
+            "wait-for-dependency",
+            only=lambda sign: sign.key in ("redis", "cache", "valkey", "keydb") and name_is_known(facts, sign),
         ),
         silent,
         in_health(facts, WORDS, NEXT),

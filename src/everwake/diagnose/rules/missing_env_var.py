@@ -94,8 +94,31 @@ RULE = Rule(
         {"platform": "render", "log": ["Error: connect ECONNREFUSED 127.0.0.1:5432"]},
         {"log": ['MongooseError: The `uri` parameter to `openUri()` must be a string, got "undefined".']},
         {"log": ["panic: environment variable PORT is not set"]},
+        {"log": ["RuntimeException: No application encryption key has been specified."]},
+        {
+            "log": [
+                "❌ Invalid environment variables: {",
+                "  DATABASE_URL: [ 'Required' ]",
+                "}",
+                "Error: Invalid environment variables",
+            ]
+        },
+        {
+            "log": [
+                "❌ Invalid environment variables: [",
+                "  {",
+                "    code: 'invalid_type',",
+                "    received: 'undefined',",
+                "    path: [ 'NEXTAUTH_SECRET' ],",
+                "    message: 'Required'",
+                "  }",
+                "]",
+                "Error: Invalid environment variables",
+            ]
+        },
     ),
     counter_examples=(
+        {"log": ["❌ Invalid environment variables: {", "  DATABASE_URL: [ 'Invalid url' ]", "}"]},
         {"log": ["KeyError: 'name'", 'INFO: 127.0.0.1 - "POST /x HTTP/1.1" 500 Internal Server Error']},
         {"log": ["SENTRY_DSN is not set, using default value", "Server listening on port 10000"]},
     ),

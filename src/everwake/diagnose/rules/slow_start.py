@@ -3,6 +3,7 @@
 import re
 
 from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
 from everwake.model import Evidence
@@ -10,7 +11,8 @@ from everwake.model import Evidence
 __all__ = ["RULE", "explain"]
 
 _AT_WORK = re.compile(
-    r"\b(?:loading|downloading|preparing|warming|indexing|compiling|building|installing|migrating|initiali[sz]ing)\b",
+    r"\b(?:loading|downloading|preparing|warming|indexing|compiling|building|installing|migrating|initiali[sz]ing|training|seeding|importing|"
+    r"extracting|unpacking|shards?)\b|\b\d{1,2} ?%",
     re.IGNORECASE,
 )
 NEXT = "Let it open its port first and do the heavy work afterwards, or give it more time."
@@ -31,7 +33,7 @@ def explain(facts: Facts) -> Finding | None:
                 remedy="ask-person",
                 beats=frozenset({"wrong_port", "health_check_failing"}),
             )
-        elif given_up is not None and (busy := _busy(facts)) is not None:
+        elif given_up is not None and (busy := _busy(facts, given_up)) is not None:
             late = Finding(
                 sure=0.78,
                 because=(given_up.cite(), busy),
@@ -54,10 +56,11 @@ def explain(facts: Facts) -> Finding | None:
     return surest(by_signs(facts, (K.WORKER_TIMEOUT,), 0.7, NEXT, "ask-person"), late, timed)
 
 
-def _busy(facts: Facts) -> Evidence | None:
+def _busy(facts: Facts, given_up: Sign) -> Evidence | None:
     """A last line of the process itself that says it is still at work."""
     for line in reversed(facts.log.tail if facts.log else ()):
-        if "==>" not in line[:80]:  # the platform's own words, behind a time perhaps
+        # The platform's own words, behind a time perhaps, are passed over.
+        if line and "==>" not in line[:80] and given_up.text[:120] not in line:
             return Evidence(source="log", quote=line) if _AT_WORK.search(line) else None
     return None
 
@@ -87,6 +90,12 @@ RULE = Rule(
                 "==> No open ports detected, continuing to scan...",
                 "Loading checkpoint shards: 80%",
                 "==> Port scan timeout reached, no open ports detected.",
+            ]
+        },
+        {
+            "log": [
+                "Fetching model weights: 62 %",
+                "The container failed to start and listen on the port defined by the PORT=8080 environment variable.",
             ]
         },
         {

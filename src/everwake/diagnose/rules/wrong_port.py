@@ -3,6 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import port_wanted
 
 __all__ = ["RULE", "explain"]
 
@@ -15,7 +16,9 @@ def explain(facts: Facts) -> Finding | None:
     logged = None
     if log is not None:
         loopback = log.first(K.LISTENING_LOOPBACK)
-        gave_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.REFUSED_BY_PROXY, K.PORT_SCAN)
+        gave_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.REFUSED_BY_PROXY, K.PORT_SCAN) or (
+            log.first(K.HEALTH_TIMEOUT) if loopback is not None else None
+        )
         opened = log.last(K.PORT_FOUND, K.LIVE)
         if gave_up is not None and gave_up.kind is K.PORT_SCAN and opened is not None and opened.seq > gave_up.seq:
             gave_up = log.first(K.PORT_TIMEOUT, K.BOOT_TIMEOUT, K.REFUSED_BY_PROXY)  # it was only not there yet
@@ -23,7 +26,7 @@ def explain(facts: Facts) -> Finding | None:
             logged = Finding(
                 sure=0.9,
                 because=(loopback.cite(), gave_up.cite()),
-                next="Listen on 0.0.0.0: 127.0.0.1 is seen by nobody outside.",
+                next="Listen on 0.0.0.0 and on the port in $PORT: 127.0.0.1 is seen by nobody outside.",
                 remedy="ask-person",
             )
         else:
@@ -49,7 +52,22 @@ def explain(facts: Facts) -> Finding | None:
             and gave_up.kind is K.PORT_TIMEOUT
         ):
             logged = Finding(sure=0.45, because=(gave_up.cite(), elsewhere.cite()), next=NEXT, remedy="ask-person")
-    return surest(_mismatch(facts), logged, by_edge(facts, "wrong_port", NEXT, "ask-person"))
+    return surest(_mismatch(facts), _another(facts), logged, by_edge(facts, "wrong_port", NEXT, "ask-person"))
+
+
+def _another(facts: Facts) -> Finding | None:
+    """A platform that names the port it looked at in vain, and a program that names the one it opened."""
+    sought = next((sign for sign in facts.signs(K.BOOT_TIMEOUT, K.PORT_TIMEOUT) if port_wanted(sign)), None)
+    opened = [sign for sign in facts.signs(K.LISTENING, K.LISTENING_LOOPBACK) if sign.number is not None]
+    if sought is None or not opened or any(sign.number == port_wanted(sought) for sign in opened):
+        return None
+    return Finding(
+        sure=0.92,
+        because=(opened[0].cite(), sought.cite()),
+        next=f"{NEXT} It opened {opened[0].number}, and {port_wanted(sought)} was looked at.",
+        remedy="ask-person",
+        beats=frozenset({"slow_start"}),
+    )
 
 
 def _mismatch(facts: Facts) -> Finding | None:
@@ -112,6 +130,18 @@ RULE = Rule(
                 "2024-01-01T10:00:00+00:00 heroku[web.1]: Error R10 (Boot timeout) -> Web process failed to bind to $PORT",
                 "2024-01-01T10:00:01+00:00 heroku[web.1]: Stopping process with SIGKILL",
                 "2024-01-01T10:00:02+00:00 heroku[web.1]: Process exited with status 137",
+            ]
+        },
+        {
+            "log": [
+                "The container failed to start and listen on the port defined by the PORT=8080 environment variable.",
+                "Server started on port 3000",
+            ]
+        },
+        {
+            "log": [
+                "* Running on http://127.0.0.1:5000",
+                "Launch timed out, workload was not healthy after 30 min",
             ]
         },
         {"log": ["Server listening on port 8080"], "platform_state": {"target_port": 3000, "http_status": 502}},
