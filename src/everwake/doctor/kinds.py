@@ -170,6 +170,8 @@ def _secret_kind(words: tuple[str, ...], said: set[str], last: str) -> Kind | No
         return Kind.BOOLEAN
     if last in ("CREDENTIALS", "JSON") and said & {"SERVICE", "ACCOUNT", "GOOGLE", "FIREBASE", "GCP", "CREDENTIALS"}:
         return Kind.SERVICE_ACCOUNT
+    if said & {"GOOGLE", "FIREBASE", "GCP"} and {"SERVICE", "ACCOUNT"} <= said and last in ("ACCOUNT", "KEY"):
+        return Kind.SERVICE_ACCOUNT
     if (
         last in ("SECRET", "SALT")
         or words[-2:] == ("SECRET", "KEY")
@@ -248,7 +250,7 @@ def kind_of_value(value: str) -> Kind:
         return _SCHEMES.get(scheme[1].lower().split("+")[0], Kind.URL)
     if "-----BEGIN " in text[:200] and "{" not in text[:100]:
         return Kind.PEM
-    if re.match(r'\{\s*\\?"type\\?"\s*:\s*\\?"service_account', text):
+    if re.match(r"""\{\s*\\?["']type\\?["']\s*:\s*\\?["']service_account""", text):
         return Kind.SERVICE_ACCOUNT
     if re.match(
         r"(sk|rk|pk|gh[pousr]|xox[abp]|hf|ntn|glpat|npm|rnd|re|whsec|gsk)[-_]\w|SG\.\w|AKIA[0-9A-Z]|AIza\w|eyJ\w", text

@@ -28,6 +28,8 @@ def lines(source: str, findings: Sequence[Finding]) -> Iterator[tuple[str, str]]
             ("error" if problem.is_error else "advice"),
             f"{place}: {problem.key}: {meaning(problem.problem)} [{problem.problem}]",
         )
+        # A name stands before every value, so a column that is the line's too is no place within the value.
+        column = problem.column if problem.column and problem.column != finding.file_column else 0
         if finding.excerpt is not None:
             width = finding.excerpt.end - finding.excerpt.start
             yield "plain", f"{_INDENT}{finding.excerpt.text}"
@@ -39,11 +41,10 @@ def lines(source: str, findings: Sequence[Finding]) -> Iterator[tuple[str, str]]
         elif problem.found and problem.found != MASK:
             yield (
                 "plain",
-                f"{_INDENT}found: {problem.found}"
-                + (f", at column {problem.column} of the value" if problem.column and problem.column > 1 else ""),
+                f"{_INDENT}found: {problem.found}" + (f", at column {column} of the value" if column > 1 else ""),
             )
-        elif problem.column and problem.column > 1:
-            yield "plain", f"{_INDENT}found: at column {problem.column} of the value (it is not shown)"
+        elif column > 1:
+            yield "plain", f"{_INDENT}found: at column {column} of the value (it is not shown)"
         yield "plain", f"{_INDENT}fix: {problem.fix}"
 
 

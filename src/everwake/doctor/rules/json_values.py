@@ -197,6 +197,8 @@ RULE = Rule(
             context={"reader": "split(',')"},
         ),
         Example(("GOOGLE_CREDENTIALS bad_type",), {"GOOGLE_CREDENTIALS": '{"type": "service_account", "project_id":'}),
+        Example(("FIREBASE_SERVICE_ACCOUNT bad_type",), {"FIREBASE_SERVICE_ACCOUNT": "{'type': 'service_account'}"}),
+        Example((), {"GCP_SERVICE_ACCOUNT": "app@project.iam.gserviceaccount.com"}),
         Example((), {"TAGS": '["a", "b"]', "BACKEND_CORS_ORIGINS": '["https://a.example.com"]'}),
         Example((), {"APP_ORIGINS": "https://a.example.com,https://b.example.com"}),
         Example((), {"APP_ORIGINS": "https://a.example.com, https://b.example.com"}, context={"reader": "comma list"}),

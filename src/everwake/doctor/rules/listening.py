@@ -62,7 +62,17 @@ def _bind(variable: Variable, case: Case) -> Iterator[Hit]:
         yield from _field(variable)
         return
     host = re.sub(r":\d+$", "", value)
-    if is_loopback(host) and not re.fullmatch(r"0\.0\.0\.0|\[?::\]?", host) and _is_reached_from_outside(case):
+    takes_a_name = words_of(variable.key)[-1:] in (("HOST",), ("HOSTNAME",))
+    if takes_a_name and host != value and re.fullmatch(r"[A-Za-z0-9.-]+", host):
+        at = variable.value.find(value) + len(host)
+        yield Hit(
+            problem="bad_type",
+            fix="write the address alone: the port has a variable of its own, PORT",
+            at=at,
+            end=at + len(value) - len(host),
+            is_error=True,
+        )
+    elif is_loopback(host) and not re.fullmatch(r"0\.0\.0\.0|\[?::\]?", host) and _is_reached_from_outside(case):
         at = variable.value.find(host)
         yield Hit(
             problem="bind_loopback",
@@ -243,6 +253,7 @@ RULE = Rule(
         Example(("PORT port_overridden",), {"PORT": "9000"}, context={"platform": "cloud run"}),
         Example(("REDIS_PORT k8s_service_link",), {"REDIS_PORT": "tcp://10.96.0.12:6379"}),
         Example(("PORT bad_type",), {"PORT": "8000/tcp"}),
+        Example(("HOST bad_type",), {"HOST": "0.0.0.0:8000"}),
         Example(
             (),
             {"PORT": "10000", "HOST": "0.0.0.0", "DB_HOST": "db.example.com", "DB_PORT": "6543"},  # noqa: S104

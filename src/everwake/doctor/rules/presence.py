@@ -27,6 +27,13 @@ _SAME = {"URI": "URL", "DSN": "URL", "POSTGRES": "DATABASE", "POSTGRESQL": "DATA
 "MONGODB": "MONGO", "APIKEY": "KEY",
          "TOKEN": "KEY", "API": "", "SECRET": "KEY", "ACCESS": "", "VITE": "", "PUBLIC": "", "NEXT": "", "REACT": "",
          "APP": "", "ORIGIN": "ORIGINS", "CORS": "", "ALLOWED": ""}  # fmt: skip
+# What people write for a name that a library reads by itself, and no other.
+_OTHERWISE = {
+    "OPENAI_APIKEY": "OPENAI_API_KEY", "OPENAI_KEY": "OPENAI_API_KEY", "OPEN_AI_KEY": "OPENAI_API_KEY",
+    "OPEN_AI_API_KEY": "OPENAI_API_KEY", "OPENAPI_KEY": "OPENAI_API_KEY", "ANTHROPIC_APIKEY": "ANTHROPIC_API_KEY",
+    "ANTHROPIC_KEY": "ANTHROPIC_API_KEY", "GOOGLE_APIKEY": "GOOGLE_API_KEY", "SENDGRID_APIKEY": "SENDGRID_API_KEY",
+}  # fmt: skip
+_PORT_SLIPS = frozenset({"PROT", "POTR", "OPRT", "PRT", "POORT", "PORTT", "PORRT"})
 _NEEDED_WHERE_NAMED = frozenset({Kind.REDIS_URL, Kind.POSTGRES_URL, Kind.DATABASE_URL, Kind.MONGO_URL, Kind.AMQP_URL})
 
 
@@ -45,9 +52,12 @@ def look_at_all(case: Case) -> Iterator[Hit]:
         for key in values
         if key not in expected and key not in context.declared and not _PLATFORMS_OWN.fullmatch(key)
     ]
+    others = {*spare, *expected, *_WELL_KNOWN, *context.declared}
+    platforms = [key for key in values if key not in others] if absent else []
     told = set()
     for key in absent:
-        hit = _under_another_name(key, spare, case, only=len(absent) == 1)
+        also = [each for each in platforms if distance(each, key, 1) == 1]
+        hit = _under_another_name(key, spare + also, case, only=len(absent) == 1)
         if hit.key in told:
             continue
         if hit.key != key:
@@ -63,13 +73,16 @@ def look_at_all(case: Case) -> Iterator[Hit]:
                 found="nothing",
                 is_error=key in expected or bool(case.context.type) or kind_of_name(key) in _NEEDED_WHERE_NAMED,
             )
-    for key in spare:
-        meant = _slip(key, case) if key not in told else None
+    for key in values:
+        is_free = key not in told and key not in expected and key not in context.declared
+        meant = _slip(key, case) if is_free else None
         if meant is not None:
             yield Hit(
                 problem="misspelled_key",
                 key=key,
-                fix=f"rename it to {meant}, if that is what the program reads",
+                fix=f"remove it: {meant} is there, and this one nobody reads"
+                if meant in values
+                else f"rename it to {meant}, if that is what the program reads",
                 at=None,
                 found=key,
                 is_error=False,
@@ -113,7 +126,7 @@ def _under_another_name(key: str, spare: list[str], case: Case, *, only: bool) -
         return Hit(
             problem="wrong_key_name",
             key=other,
-            fix=f"the program reads {key}: rename it",
+            fix=f"rename it to {key}, which is what the program reads",
             at=None,
             found=other,
             is_error=True,
@@ -130,10 +143,19 @@ def _meaning(name: str) -> set[str]:
 _SAY_LITTLE = frozenset({"URL", "KEY", "HOST", "PORT", "USER", "PASSWORD", "NAME", "ID"})
 
 
+def _joined(name: str) -> str:
+    """What the name says, in one word: OPEN_AI_KEY and OPENAI_API_KEY are both OPENAI."""
+    return "".join(word for word in words_of(name) if _SAME.get(word, word) not in {"", *_SAY_LITTLE})
+
+
 def _likeness(other: str, key: str, case: Case) -> int:
     """0: nothing alike; 1: of one kind; 2: they name the same thing."""
     left, right = _meaning(other) - _SAY_LITTLE, _meaning(key) - _SAY_LITTLE
-    shared = left & right or {word for word in left if len(word) >= 5 and nearest(word, frozenset(right), 1)}
+    shared = (
+        left & right
+        or (_joined(other) and _joined(other) == _joined(key))
+        or {word for word in left if len(word) >= 5 and nearest(word, frozenset(right), 1)}
+    )
     kinds = {kind_of_name(other), kind_of_name(key)}
     if kinds & URLS and not kinds <= URLS and Kind.TEXT not in kinds:
         return 0
@@ -145,23 +167,44 @@ def _likeness(other: str, key: str, case: Case) -> int:
 
 
 def _slip(key: str, case: Case) -> str | None:
-    """The well-known name that this one is a slip of, where that one is absent."""
+    """The well-known name that this one is a slip of: absent, or there beside one that differs in its capitals only."""
     plain = key.upper()
-    if len(plain) < 8 or plain in _WELL_KNOWN or (case.context.expected_keys and key in case.context.expected_keys):
+    known_keys = (*case.context.expected_keys, *_WELL_KNOWN)
+    if key in known_keys:
         return None
-    for known in _WELL_KNOWN:
-        if known in case.values or abs(len(known) - len(plain)) > 1 or distance(plain, known, 1) != 1:
-            continue
-        if (
-            (plain[-1:] in "S0123456789" and plain[:-1] == known)
-            or known[:-1] == plain
-            or {plain[-3:], known[-3:]} == {"URL", "URI"}
-        ):
-            continue
-        if plain.replace("_", "") == known.replace("_", ""):
-            continue  # written together on purpose, perhaps
-        return known
-    return None
+    if plain in known_keys:  # openai_api_key is how some write all names; OPENAI_API_KEy nobody means
+        return plain if key not in (plain, key.lower()) and not _ignores_capitals(case) else None
+    otherwise = _OTHERWISE.get(plain)
+    if otherwise is not None:
+        return otherwise if otherwise not in case.values else None
+    if plain in _PORT_SLIPS and "PORT" not in case.values and re.fullmatch(r"[0-9]{2,5}", case.values[key].strip()):
+        return "PORT"
+    if len(plain) < 8:
+        return None
+    return next((one for one in _WELL_KNOWN if one not in case.values and _is_slip(plain, one)), None)
+
+
+def _ignores_capitals(case: Case) -> bool:
+    return "pydantic" in case.context.reader.lower()
+
+
+def _is_slip(plain: str, known: str) -> bool:
+    """One letter apart; two within a long word of it. No plural, no number, nothing that is written together."""
+    if abs(len(known) - len(plain)) > 2:
+        return False
+    apart = distance(plain, known, 2)
+    if apart == 2:
+        changed = [pair for pair in zip(plain.split("_"), known.split("_"), strict=False) if pair[0] != pair[1]]
+        same = plain.count("_") == known.count("_")
+        return same and len(known) >= 14 and len(changed) == 1 and min(len(one) for one in changed[0]) >= 5
+    if apart != 1:
+        return False
+    return not (
+        (plain[-1:] in "S0123456789" and plain[:-1] == known)
+        or known[:-1] == plain
+        or {plain[-3:], known[-3:]} == {"URL", "URI"}
+        or plain.replace("_", "") == known.replace("_", "")  # on purpose, perhaps
+    )
 
 
 RULE = Rule(
@@ -201,6 +244,28 @@ RULE = Rule(
             context={"expected_keys": ["SECRET_KEY"]},
         ),
         Example((), {"REDIS_URI": "redis://cache.example.com", "OPENAI_API_KEYS": "sk-a1b2", "SECRET_KEY_2": "b2c3"}),
+        Example(("REDIS_URl misspelled_key",), {"REDIS_URl": "redis://cache.example.com"}),
+        Example(
+            ("Redis_Url misspelled_key",),
+            {"Redis_Url": "redis://cache.example.com", "REDIS_URL": "redis://cache.example.com"},
+        ),
+        Example(("OPEN_AI_KEY misspelled_key",), {"OPEN_AI_KEY": "sk-a1b2c3d4"}),
+        Example(
+            ("OPEN_AI_KEY wrong_key_name",),
+            {"OPEN_AI_KEY": "sk-a1b2c3d4"},
+            context={"expected_keys": ["OPENAI_API_KEY"]},
+        ),
+        Example(("PYTHON_VERSON misspelled_key",), {"PYTHON_VERSON": "3.11.9"}),
+        Example(
+            ("PYTHON_VERSON misspelled_key",),
+            {"PYTHON_VERSON": "3.11.9"},
+            context={"expected_keys": ["PYTHON_VERSION"]},
+        ),
+        Example(("BACKEND_CORS_ORIGN misspelled_key",), {"BACKEND_CORS_ORIGN": '["https://a.example.com"]'}),
+        Example(("PROT misspelled_key",), {"PROT": "8000"}),
+        Example(
+            (), {"OPENAI_KEY": "sk-a1b2c3d4", "OPENAI_API_KEY": "sk-a1b2c3d4", "PROT": "tcp", "redis_url": "redis://r"}
+        ),
         Example(
             (),
             {"openai_api_key": "sk-a1b2c3d4"},

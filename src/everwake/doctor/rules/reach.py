@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
 from everwake.doctor.context import HOSTED
-from everwake.doctor.hosts import INTERNAL, compose_name, is_loopback, is_private
+from everwake.doctor.hosts import INTERNAL, compose_name, is_loopback, is_private, platform_domain
 from everwake.doctor.kinds import URLS, Kind, words_of
 from everwake.doctor.rules._entries import LISTS, addresses
-from everwake.doctor.urls import dissect
+from everwake.doctor.urls import Url, dissect
 
 __all__ = ["RULE"]
 
@@ -48,6 +48,11 @@ _BESIDE = frozenset(
         "ENVOY",
     }
 )
+# Platforms that route the usual ports only, whatever the service listens on (their manuals, read 2026-11).
+_USUAL_PORTS_ONLY = frozenset({
+    "onrender.com", "up.railway.app", "herokuapp.com", "koyeb.app", "vercel.app", "netlify.app", "hf.space", "pages.dev",
+    "workers.dev", "web.app", "firebaseapp.com", "run.app", "azurewebsites.net", "github.io", "appspot.com", "streamlit.app",
+})  # fmt: skip
 
 
 def look(variable: Variable, case: Case) -> Iterator[Hit]:
@@ -67,12 +72,30 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     for text, at in texts:
         url = dissect(text)
         if url is not None:
+            yield from _port(variable, url, at)
             found += [hit for host in url.hosts for hit in _host(variable, host, at + url.host_at, case)]
         elif (bare := re.match(r"(localhost|127\.0\.0\.1)(?::\d+)?(?=/|$)", text)) is not None:
             found += _host(variable, bare[1], at, case)
     if variable.kind in LISTS and len(found) < len(texts):
         return  # a developer's own origin beside the real ones hurts nobody
     yield from found[:1]
+
+
+def _port(variable: Variable, url: Url, at: int) -> Iterator[Hit]:
+    """A port behind a platform's public name: the one the service listens on, which nobody outside reaches."""
+    if platform_domain(url.hosts[0]) not in _USUAL_PORTS_ONLY or url.scheme not in ("http", "https", "ws", "wss"):
+        return
+    if not re.fullmatch(r"[0-9]{1,5}", url.port) or url.port in ("80", "443"):
+        return
+    start, end = at + url.port_at - 1, at + url.port_at + len(url.port)
+    yield Hit(
+        problem="wrong_port",
+        fix="leave the port out: the platform takes requests on the usual one and passes them on",
+        at=start,
+        end=end,
+        edits=((start, end, ""),),
+        is_error=True,
+    )
 
 
 def _host(variable: Variable, host: str, at: int, case: Case) -> Iterator[Hit]:
@@ -132,8 +155,8 @@ def _of_compose(host: str, case: Case) -> bool:
 
 RULE = Rule(
     name="reach",
-    about="In production, a host that exists only on a developer's machine, in a compose file or in a private network.",
-    problems=("localhost_in_production", "compose_hostname", "ipv6_only_host"),
+    about="A host that in production is nobody's: of a developer's machine, a compose file, a private network; a port in vain.",
+    problems=("localhost_in_production", "compose_hostname", "ipv6_only_host", "wrong_port"),
     look=look,
     order=44,
     examples=(
@@ -161,6 +184,8 @@ RULE = Rule(
             ("DB_URL ipv6_only_host",),
             {"DB_URL": "postgresql://postgres:pw1x@db.abcdefghijklmnop.supabase.co:5432/postgres"},
         ),
+        Example(("API_URL wrong_port",), {"API_URL": "https://shop-api.onrender.com:8000/v1"}),
+        Example((), {"API_URL": "https://shop-api.onrender.com:443", "OTHER_URL": "https://shop.fly.dev:8443"}),
         Example((), {"REDIS_URL": "redis://127.0.0.1:7001"}, context={"platform": "sim", "environment": "production"}),
         Example((), {"REDIS_URL": "redis://localhost:6379", "DB_HOST": "127.0.0.1"}),
         Example(

@@ -41,6 +41,11 @@ _ROLES = {
     "BOT": "CHATBOT",
     "CACHE": "REDIS",
 }
+# What a service calls another by, and hardly ever itself; a backend may be the whole of an application, so that is advice.
+_ANOTHER = frozenset({
+    "UPSTREAM", "DOWNSTREAM", "CHATBOT", "BOT", "WORKER", "INFERENCE", "LLM", "RAG", "EMBEDDING", "EMBEDDINGS", "AGENT", "REMOTE",
+    "PEER", "PAYMENT", "PAYMENTS", "SEARCH", "SCRAPER", "CRAWLER", "TRANSCRIBER", "NOTIFIER", "SCHEDULER", "BACKEND",
+})  # fmt: skip
 
 
 def _known(case: Case) -> dict[str, Url]:
@@ -95,6 +100,14 @@ def _address(
                 at=start,
                 end=end,
                 edits=_edit(start, end, siblings, meant),
+            )
+        elif own is not None and host == own.hosts[0] and meant is None and (role := _role(variable.key, host, case)):
+            yield Hit(
+                problem="service_loop",
+                fix=f"use the address of the {role.lower()}: this one is the service itself",
+                at=start,
+                end=end,
+                is_error=role != "BACKEND",
             )
         elif (
             meant is not None and siblings[meant].hosts[0] != host and hosts[host] in siblings and hosts[host] != meant
@@ -164,6 +177,23 @@ def _address(
         at=start, end=end,
         edits=_edit(start, end, siblings, whose) if clear and score >= _ALIKE and alike == whose else (),
     )  # fmt: skip
+
+
+def _role(key: str, host: str, case: Case) -> str:
+    """What else than this service a variable's name names, or "": CHATBOT_URL in anything but the chatbot."""
+    said = set(words_of(key))
+    mine = {*words_of(case.context.service), *words_of(host.split(".")[0])}
+    mine |= {word for word, same in _ROLES.items() if same in mine and word != "API"} | {
+        _ROLES.get(word, "") for word in mine - {"API"}
+    }
+    named = sorted((said & _ANOTHER) - mine)
+    if (
+        said & (_OWN | {"WEBHOOK", "DOMAIN", "ISSUER", "ORIGIN"})
+        or not named
+        or (named == ["BACKEND"] and not case.context.service)
+    ):
+        return ""
+    return named[0]
 
 
 def _rehearsed(
@@ -258,6 +288,25 @@ RULE = Rule(
                 "url": "https://shop-api.onrender.com",
                 "siblings": {"chatbot": "https://shop-bot.onrender.com"},
             },
+        ),
+        Example(
+            ("BACKEND_URL service_loop", "CHATBOT_URL service_loop", "UPSTREAM_URL service_loop"),
+            {
+                "UPSTREAM_URL": "https://shop-api.onrender.com",
+                "CHATBOT_URL": "https://shop-api.onrender.com/ask",
+                "BACKEND_URL": "https://shop-api.onrender.com",
+                "API_URL": "https://shop-api.onrender.com",
+                "PUBLIC_URL": "https://shop-api.onrender.com",
+                "BASE_URL": "https://shop-api.onrender.com",
+                "FRONTEND_URL": "https://shop-api.onrender.com",
+                "BOT_WEBHOOK_URL": "https://shop-api.onrender.com/hook",
+            },
+            context={"service": "api", "url": "https://shop-api.onrender.com"},
+        ),
+        Example(
+            (),
+            {"CHATBOT_URL": "https://shop-bot.onrender.com", "BACKEND_URL": "https://shop-bot.onrender.com"},
+            context={"url": "https://shop-bot.onrender.com"},
         ),
         Example(
             ("BACKEND_URL missing_path",),

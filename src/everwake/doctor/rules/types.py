@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
 from everwake.doctor.kinds import URLS, Kind
+from everwake.doctor.urls import Url
 from everwake.doctor.words import nearest
 
 __all__ = ["RULE"]
@@ -37,6 +38,8 @@ _WITH_HOST = frozenset(
         "smtps",
     }
 )
+# Two lines a year (nodejs.org/en/about/previous-releases: 25 runs, 26 comes in April 2026), with some years to come.
+_NEWEST_NODE = 40
 _PREFIXES = {
     "OPENAI_API_KEY": (
         ("sk-ant-", "Anthropic"),
@@ -115,6 +118,31 @@ def _nothing(variable: Variable) -> Hit | None:
             stops=True,
             found="undefined",
         )
+    twice = (
+        re.search(r"(?<=[A-Za-z0-9/])(?:https?|wss?|rediss?|postgres(?:ql)?|mongodb)://", value)
+        if url is not None
+        else None
+    )
+    if (
+        url is not None
+        and twice is not None
+        and variable.kind in URLS
+        and twice.start() > url.host_at
+        and (twice.start() <= url.path_at or value[: twice.start()].rstrip("/") == value[twice.start() :].rstrip("/"))
+    ):
+        whole = value[: twice.start()]
+        same = whole.rstrip("/") == value[twice.start() :].rstrip("/")
+        lead = variable.value.find(value)
+        return Hit(
+            problem="bad_type",
+            fix="keep one address: two are written together",
+            at=lead + twice.start(),
+            end=lead + len(value),
+            edits=((lead + twice.start(), lead + len(value), ""),) if same else (),
+            is_error=True,
+            stops=True,
+            found="two addresses",
+        )
     if _NOTHING.fullmatch(value) or (
         value.lower() in ("null", "none") and variable.kind in URLS | {Kind.PORT, Kind.HOST, Kind.SECRET}
     ):
@@ -150,6 +178,7 @@ def _nothing(variable: Variable) -> Hit | None:
             not url.host
             or re.search(r"\s", variable.value)
             or (url.port and not re.fullmatch(r"\d{1,5}", url.port) and "$" not in url.port)
+            or _has_two_ports(url)
         )
         and variable.kind in URLS
     ):
@@ -162,6 +191,8 @@ def _nothing(variable: Variable) -> Hit | None:
             if not url.host
             else "a blank is in it"
             if re.search(r"\s", variable.value)
+            else "two ports are in it"
+            if _has_two_ports(url)
             else "the port is no number"
         )
         return Hit(
@@ -173,6 +204,19 @@ def _nothing(variable: Variable) -> Hit | None:
             found=what,
         )
     return None
+
+
+def _has_two_ports(url: Url) -> bool:
+    """`api.example.com:8000:8000`; more than one colon otherwise is an address of IPv6, or hosts in a row."""
+    return bool(re.fullmatch(r"[A-Za-z0-9.-]*[A-Za-z.-][A-Za-z0-9.-]*:\d{1,5}", url.host)) and bool(url.port)
+
+
+def _node(value: str) -> str | None:
+    said = _node_form(value)
+    major = re.match(r"v?(\d{1,9})(?:\.|$)", value)
+    if said is None and major is not None and int(major[1]) > _NEWEST_NODE:
+        return "write a version of Node that there is, such as 22"
+    return said
 
 
 def _boolean(value: str) -> str | None:
@@ -192,6 +236,10 @@ def _matching(pattern: str, fix: str) -> Callable[[str], str | None]:
     return lambda value: None if re.fullmatch(pattern, value, re.IGNORECASE) else fix
 
 
+_node_form = _matching(
+    r"[v~^>=<\s]*\d+(?:\.(?:\d+|x|\*)){0,2}(?:\s*[<>|&-].*)?|lts(?:/[\w*]+)?|latest|node|current",
+    "write a version of Node, such as 22 or 22.11.0",
+)
 _KINDS: Mapping[Kind, Callable[[str], str | None]] = {
     Kind.BOOLEAN: _boolean,
     Kind.LOG_LEVEL: _level,
@@ -201,10 +249,7 @@ _KINDS: Mapping[Kind, Callable[[str], str | None]] = {
         r"[\dPTHMSDW.:\s]+|\d+(?:\.\d+)?\s*(?:ms|s|sec|m|min|h|d|w|y|days?|hours?|minutes?|seconds?)",
         "write a length of time, such as 30s or 24h",
     ),
-    Kind.NODE_VERSION: _matching(
-        r"[v~^>=<\s]*\d+(?:\.(?:\d+|x|\*)){0,2}(?:\s*[<>|&-].*)?|lts(?:/[\w*]+)?|latest|node|current",
-        "write a version of Node, such as 22 or 22.11.0",
-    ),
+    Kind.NODE_VERSION: _node,
     Kind.EMAIL: _matching(r".*[^\s@]@[^\s@].*|[^@.]*", "write an address: name@host"),
 }
 
@@ -241,6 +286,18 @@ RULE = Rule(
         Example(("API_URL bad_type",), {"API_URL": "https://api.example.com:undefined/v1"}),
         Example(("SESSION_SECRET bad_type",), {"SESSION_SECRET": "undefined"}),
         Example(("STRIPE_SECRET_KEY bad_type",), {"STRIPE_SECRET_KEY": "pk_test_1a2b3c"}),
+        Example(("NODE_VERSION bad_type",), {"NODE_VERSION": "99"}),
+        Example(("API_URL bad_type",), {"API_URL": "https://api.example.comhttps://api.example.com"}),
+        Example(("API_URL bad_type",), {"API_URL": "https://api.example.com:8000:8000"}),
+        Example(
+            (),
+            {
+                "NODE_VERSION": "22.11.0",
+                "API_URL": "http://[::1]:8000",
+                "ARCHIVE_URL": "https://web.archive.org/web/https://a.example.com",
+                "LOGIN_URL": "https://a.example.com/in?next=https://a.example.com",
+            },
+        ),
         Example((), {"DEBUG": "0", "LOG_LEVEL": "WARN", "WORKERS": "2", "REDIS_PASSWORD": "null"}),
         Example((), {"DATABASE_URL": "sqlite:///./data.db", "DB_URL": "postgresql:///app?host=/var/run/postgresql"}),
         Example((), {"OPENAI_API_KEY": "gsk_1a2b3c", "OPENAI_BASE_URL": "https://api.groq.com/openai/v1"}),
