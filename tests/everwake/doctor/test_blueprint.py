@@ -2,7 +2,7 @@
 
 import pytest
 
-from everwake.doctor import blueprint
+from everwake.doctor import blueprint, telling
 from everwake.doctor.context import Context
 from everwake.doctor.fix import mend
 
@@ -128,3 +128,13 @@ def test_mending_rewrites_the_value_and_keeps_every_other_byte() -> None:
 def test_a_blueprint_is_told_from_a_file_of_variables() -> None:
     assert blueprint.looks_like_one("# x\nservices:\n  - type: web\n")
     assert not blueprint.looks_like_one("SERVICES=web\nPORT=1\n")
+
+
+def test_a_column_of_the_file_is_not_told_as_one_of_the_value() -> None:
+    twice = blueprint.study(web("- key: TITLE", "  value: a", "- key: TITLE", "  value: b"))
+    said = "\n".join(line for _, line in telling.lines("render.yaml", twice.findings))
+    assert "render.yaml:8:14: TITLE" in said
+    assert "found: TITLE\n" in said
+    assert "of the value" not in said
+    (inner,) = blueprint.study(web("- key: JWT_SECRET", '  value: "q8Zr1vTn4mXw "')).findings[:1]
+    assert inner.file_column != inner.problem.column
