@@ -20,7 +20,7 @@ from everwake.checks import Checks, specs
 from everwake.checks._transfer import Manner
 from everwake.clock import SystemClock
 from everwake.diagnose import diagnose
-from everwake.diagnose.documents import facts_of, saved
+from everwake.diagnose.documents import facts_of, problems_saved, saved
 from everwake.diagnose.facts import Facts, facts_of_observation, lines_judged
 from everwake.diagnose.log.signs import SignKind
 from everwake.diagnose.look import Look
@@ -135,7 +135,9 @@ def why_document(document: object) -> tuple[Diagnosis, Facts]:
     facts_of(document)  # types first: the doctor takes only what is right
     problems: list[VariableProblem] = []
     variables = top.get("variables")
-    if variables is not None:
+    if top.get("problems") is not None:  # a case that was saved: its variables are masked and were examined before
+        problems += problems_saved(top["problems"])
+    elif variables is not None:
         if not isinstance(variables, Mapping):
             raise Misused("variables is not an object", hint='write {"variables": {"NAME": "value"}}')
         problems += study({str(name): _text(value) for name, value in variables.items()}, known).problems

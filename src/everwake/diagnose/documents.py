@@ -18,12 +18,13 @@ from everwake.errors import Misused
 from everwake.fleet.redact import is_secret_name, redact, redact_header
 from everwake.model import DeployRecord, Diagnosis, Failure, FailureKind, Phase, VariableProblem
 
-__all__ = ["document_of", "facts_of", "saved"]
+__all__ = ["document_of", "facts_of", "problems_saved", "saved"]
 
 HEADERS_MOST = 60
 VALUE_CHARS = 1_000
 DEPLOYS_MOST = 50
 SIBLINGS_MOST = 200
+PROBLEMS_MOST = 500
 LINES_SAVED = 2_000  # as many as a live look asks its platform for: fewer would be another case
 
 
@@ -355,20 +356,43 @@ def document_of(diagnosis: Diagnosis, id: str = "") -> dict[str, Any]:
             for one in diagnosis.causes
         ],
         "ruled_out": [{"cause": one.cause, "why": one.why} for one in diagnosis.ruled_out],
-        "variables": [
-            {
-                "key": one.key,
-                "problem": one.problem,
-                "level": "error" if one.is_error else "advice",
-                **({"line": one.line} if one.line is not None else {}),
-                **({"column": one.column} if one.column is not None else {}),
-                "found": one.found,
-                "fix": one.fix,
-                **({"service": one.service} if one.service else {}),
-            }
-            for one in diagnosis.variables
-        ],
+        "variables": [_problem_document(one) for one in diagnosis.variables],
     }
+
+
+def _problem_document(one: VariableProblem) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "problem": one.problem,
+        "level": "error" if one.is_error else "advice",
+        **({"line": one.line} if one.line is not None else {}),
+        **({"column": one.column} if one.column is not None else {}),
+        "found": one.found,
+        "fix": one.fix,
+        **({"service": one.service} if one.service else {}),
+    }
+
+
+def problems_saved(value: object) -> tuple[VariableProblem, ...]:
+    """What the doctor had said of the variables when the facts were saved: they are masked since. Raises Misused."""
+    found = []
+    for n, one in enumerate(_list(value, "problems")[:PROBLEMS_MOST]):
+        where = f"problems[{n}]"
+        told = _mapping(one, where)
+        line, column = (_number(told.get(name), f"{where}.{name}") for name in ("line", "column"))
+        found.append(
+            VariableProblem(
+                key=_text(told.get("key"), f"{where}.key")[:200],
+                problem=_text(told.get("problem"), f"{where}.problem")[:60],
+                is_error=told.get("level") == "error",
+                fix=_text(told.get("fix"), f"{where}.fix")[:1_000],
+                line=None if line is None else int(line),
+                column=None if column is None else int(column),
+                found=_text(told.get("found"), f"{where}.found")[:1_000],
+                service=_text(told.get("service"), f"{where}.service")[:200] or None,
+            )
+        )
+    return tuple(found)
 
 
 def saved(facts: Facts, lines: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -390,6 +414,10 @@ def saved(facts: Facts, lines: Sequence[str] = (), variables: Mapping[str, str] 
         document["variables"] = {
             key: "***" if is_secret_name(key) and value else redact(value) for key, value in variables.items()
         }
+        # Nobody can find them again in what is masked, and without the fleet at hand.
+        document["problems"] = [
+            _problem_document(replace(one, found=redact(one.found), fix=redact(one.fix))) for one in facts.problems
+        ]
     if facts.host is not None:
         document["platform_state"] = _saved_platform(facts.host)
     context = {

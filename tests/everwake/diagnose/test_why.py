@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everwake.app.why import Asked, Told, Why, facts_of_service, why_deploy_failed, why_document, why_service
+from everwake.app.why import (
+    Asked,
+    Told,
+    Why,
+    facts_of_service,
+    problems_of,
+    why_deploy_failed,
+    why_document,
+    why_service,
+)
 from everwake.clock import SystemClock
 from everwake.diagnose import diagnose
 from everwake.diagnose.facts import lines_judged
@@ -309,6 +319,39 @@ def test_what_is_saved_of_a_log_is_what_was_judged(
     replayed, _ = why_document(document)
     assert replayed.causes == why.diagnosis.causes
     assert replayed.state is why.diagnosis.state
+
+
+@pytest.mark.parametrize(
+    "text", ["==> Exited with status 1", "Incorrect API key provided", "redis: connection refused"]
+)
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"JWT_SECRET": "short "},
+        {"REDIS_URL": "redis://default:Zx9yQ2rT8w@h.example.com:6379"},
+        {"BACKEND_CORS_ORIGINS": ORIGINS},
+        {"OPENAI_API_KEY": ""},
+        {"PORT": "abc"},
+    ],
+)
+def test_a_saved_case_keeps_what_the_doctor_found_in_values_that_are_masked(
+    variables: dict[str, str], text: str
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    service = Service(name="web", url="https://web.onrender.com")
+    record = PlatformService(id="srv-1", name="web", url="", type="web_service", plan="free", suspenders=())
+    lines = (PlatformLine(id="1", at=at, text=text),)
+    told = Told(platform="render", service=record, lines=lines, variables=variables)
+    facts = facts_of_service(service, (), told, problems_of(told, service, None), None)
+    why = Why(
+        service=service, ticks=(), diagnosis=diagnose(facts), facts=facts, at=at, lines=tuple(lines_judged(lines)),
+        variables=variables,
+    )  # fmt: skip
+    document = json.dumps(why.saved())
+    assert "Zx9yQ2rT8w" not in document
+    replayed, _ = why_document(json.loads(document))
+    assert replayed.causes == why.diagnosis.causes
+    assert replayed.variables == tuple(replace(one, value=None) for one in why.diagnosis.variables)
 
 
 async def test_a_live_run_saves_the_lines_of_this_deploy_only(tmp_path: Path, there: Answering) -> None:

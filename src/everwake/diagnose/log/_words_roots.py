@@ -281,14 +281,15 @@ ROOTS = (
     says(
         K.EXTERNAL,
         "smtpauthenticationerror|username and password not accepted|535-5.7|535 5.7|(535, |invalid login: 5|"
-        '535 authentication failed|535 incorrect authentication|code: \'eauth\'|code": "eauth|code":"eauth|'
+        '535 authentication|535 incorrect authentication|code: \'eauth\'|code": "eauth|code":"eauth|'
         "smtp authentication failed|could not authenticate smtp|smtp error: could not authenticate",
     ),
     says(
         K.EXTERNAL,
         "invalidaccesskeyid|signaturedoesnotmatch|invalidclienttokenid|unrecognizedclientexception|"
         "aws access key id you provided|request signature we calculated|security token included in the request is|"
-        "expiredtoken|nosuchbucket",
+        "expiredtoken|nosuchbucket|aws::s3::errors|api error accessdenied|"
+        "(accessdenied) when calling",
     ),
     # databases: not let in
     says(

@@ -9,8 +9,8 @@ from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding
 
 __all__ = [
-    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_owners", "is_weak", "name_is_known",
-    "port_wanted",
+    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_nodes_end", "is_owners", "is_weak",
+    "name_is_known", "port_wanted",
 ]  # fmt: skip
 
 # Words without which an error's line is only an error: a customer's card, a wrong form, a job that is tried again.
@@ -26,6 +26,7 @@ _OF_THE_ERROR = re.compile(
     r"from |node:|heroku\[|error Command"
 )
 LINES_OF_LIFE = 2
+_NODES_END = re.compile(r"Node\.js v\d{1,3}\.\d{1,3}\.\d{1,3}")
 _PORT_WANTED = re.compile(r"\bPORT[=: ]{1,2}(\d{2,5})\b|\bport (?:on )?(\d{2,5})\b")
 
 # Problems of the doctor that mean: a variable is not there.
@@ -104,7 +105,12 @@ def goes_on(facts: Facts) -> bool:
     """Whether the program went on after its last error: it served or came to listen; after a weak one, it wrote further lines."""
     log = facts.log
     last = log.last(K.EXCEPTION, K.TRACEBACK) if log else None
-    if log is None or last is None or log.has(K.EXIT, K.CRASHED, K.EXITED_EARLY, K.LOOPING, K.KILLED):
+    if (
+        log is None
+        or last is None
+        or is_nodes_end(facts)
+        or log.has(K.EXIT, K.CRASHED, K.EXITED_EARLY, K.LOOPING, K.KILLED)
+    ):
         return False
     alive = log.last(K.SERVED, K.LISTENING, K.LIVE, K.HEALTHY, K.DEPENDENCY_READY)
     if alive is not None and alive.seq > last.seq:
@@ -115,6 +121,11 @@ def goes_on(facts: Facts) -> bool:
     after = log.tail[-gone:] if gone > 0 else ()
     words = [line for line in after if line and _OF_THE_ERROR.match(peel(line).text) is None]
     return len(words) >= LINES_OF_LIFE and not log.has(K.BOOT_TIMEOUT, K.PORT_TIMEOUT, K.HEALTH_TIMEOUT)
+
+
+def is_nodes_end(facts: Facts) -> bool:
+    """Whether Node.js has said its version as its last word, as it does when nobody caught an error."""
+    return facts.log is not None and any(_NODES_END.fullmatch(peel(line).text) for line in facts.log.tail)
 
 
 def name_is_known(facts: Facts, sign: Sign) -> bool:

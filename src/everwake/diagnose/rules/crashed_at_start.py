@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import goes_on, is_weak
+from everwake.diagnose.rules._seen import goes_on, is_nodes_end, is_weak
 
 __all__ = ["RULE", "explain"]
 
@@ -41,7 +41,7 @@ def _raised(facts: Facts, *, has_ended: bool) -> Finding | None:
     if not has_ended and goes_on(facts):
         return None
     log = facts.log
-    is_start = has_ended or (log is not None and log.has(K.STARTING, K.HEALTHY))
+    is_start = has_ended or is_nodes_end(facts) or (log is not None and log.has(K.STARTING, K.HEALTHY))
     sure = 0.7 if is_start else 0.5
     if not is_start and all(is_weak(sign) for sign in facts.signs(K.EXCEPTION, K.TRACEBACK)):
         sure = 0.36  # one line of an error, and nothing that says that the process was starting or has ended
