@@ -110,7 +110,8 @@ def kind_of_name(name: str) -> Kind:
         return Kind.TEXT
     said, last = set(words), words[-1]
     joined = "_".join(words)
-    if said & {"ORIGIN", "ORIGINS", "CORS"} and last not in ("CREDENTIALS", "METHODS", "HEADERS", "ENABLED", "AGE"):
+    lists = said & {"ORIGIN", "ORIGINS", "CORS"} and "PROXY" not in said
+    if lists and last not in ("CREDENTIALS", "METHODS", "HEADERS", "ENABLED", "AGE"):
         return Kind.ORIGINS
     if "PRIVATE_KEY" in joined and last in ("KEY", "PEM") and not said & {"PATH", "FILE", "ID", "PASSPHRASE"}:
         return Kind.PEM

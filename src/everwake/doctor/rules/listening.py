@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
-from everwake.doctor.hosts import is_loopback
+from everwake.doctor.hosts import is_ip, is_loopback
 from everwake.doctor.kinds import Kind, words_of
 
 __all__ = ["RULE"]
@@ -19,6 +19,7 @@ _BARE = frozenset({
     "FTP", "RABBITMQ",
     "HOSTS", "COOKIE", "AUTH0", "SHOPIFY", "MEMCACHED", "SQL", "LDAP", "SSH", "MQTT",
 })  # fmt: skip
+_TAKES_NO_PORT = frozenset({"HOST", "HOSTNAME", "UVICORN_HOST", "FLASK_RUN_HOST", "GRADIO_SERVER_NAME"})
 _ARGUMENTS = re.compile(r"(?:--bind|-b|--host|--address|--listen)[= ](127\.0\.0\.1|localhost|\[?::1\]?)(?=[:\s\"']|$)")
 
 
@@ -62,8 +63,7 @@ def _bind(variable: Variable, case: Case) -> Iterator[Hit]:
         yield from _field(variable)
         return
     host = re.sub(r":\d+$", "", value)
-    takes_a_name = words_of(variable.key)[-1:] in (("HOST",), ("HOSTNAME",))
-    if takes_a_name and host != value and re.fullmatch(r"[A-Za-z0-9.-]+", host):
+    if variable.key.upper() in _TAKES_NO_PORT and host != value and (is_ip(host) or is_loopback(host)):
         at = variable.value.find(value) + len(host)
         yield Hit(
             problem="bad_type",
@@ -260,6 +260,7 @@ RULE = Rule(
             context={"platform": "render"},
         ),
         Example((), {"PORT": "3000", "HOST": "127.0.0.1", "ENVIRONMENT": "development"}),
+        Example((), {"SERVER_HOST": "0.0.0.0:8000", "APP_HOST": "app.example.com:8443"}),
         Example((), {"PORT": "$PORT", "HEALTH_CHECK_PATH": "/health", "ALLOWED_HOSTS": "app.example.com,.example.org"}),
     ),
 )

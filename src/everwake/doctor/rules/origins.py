@@ -90,6 +90,6 @@ RULE = Rule(
         Example(
             (), {"CORS_ORIGINS": "https://a.example.com,http://localhost:3000", "CLIENT_URL": "https://a.example.com/"}
         ),
-        Example((), {"CORS_ORIGIN": "*"}),
+        Example((), {"CORS_ORIGIN": "*", "CORS_PROXY_URL": "https://cors.example.com/get?url="}),
     ),
 )

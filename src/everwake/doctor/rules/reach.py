@@ -61,6 +61,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         return
     if variable.kind is Kind.HOST and "://" not in variable.value:
         host = re.sub(r":\d+$", "", variable.value.strip())
+        if host == "0.0.0.0" and "OLLAMA" in words_of(variable.key):  # noqa: S104
+            return  # where it listens, and where its clients look
         yield from _host(variable, host, variable.value.find(host), case)
         return
     if variable.kind not in URLS | LISTS and "://" not in variable.value[:40]:
@@ -205,6 +207,7 @@ RULE = Rule(
             },
             context={"platform": "render", "environment": "production"},
         ),
+        Example((), {"OLLAMA_HOST": "0.0.0.0:11434"}, context={"platform": "railway"}),
         Example((), {"VAULT_ADDR": "http://127.0.0.1:8200"}, context={"environment": "production"}),
         Example((), {"DB_HOST": "10.0.3.7"}, context={"environment": "production"}),
     ),

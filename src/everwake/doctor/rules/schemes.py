@@ -169,6 +169,7 @@ def _wrong(variable: Variable, url: Url, text: str, at: int, case: Case) -> Hit 
             end=end,
             found=f"{url.scheme}://",
             stops=True,
+            is_error=variable.kind is not Kind.HTTP_URL or scheme not in ("ws", "wss"),  # some APIs are sockets
         )
     return _for_reader(variable, url, at, end, case)
 
