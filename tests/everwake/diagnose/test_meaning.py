@@ -556,6 +556,42 @@ CASES: list[tuple[str, list[str]]] = [
     ("suspended_by_owner", ["==> Service suspended by owner"]),
     ("suspended_by_owner", ["Service has been suspended (user)", "GET / 503"]),
     ("suspended_by_platform", ["==> Service suspended: payment failed"]),
+    (
+        "dependency_redis",
+        [
+            "redis ECONNREFUSED",
+            "Redis connected",
+            "redis ECONNREFUSED",
+            "Redis connected",
+            "redis ECONNREFUSED",
+            "Redis connected",
+        ],
+    ),
+    ("dependency_redis", ["Redis connected", "ReplyError: NOAUTH Authentication required.", "Redis connected"]),
+    ("dependency_redis", ["redis: connection refused", "Initializing redis connection", "==> Exited with status 1"]),
+    (
+        "dependency_redis",
+        [
+            "redis: connection refused",
+            "openai overloaded_error, attempt 1",
+            "attempt 2 succeeded",
+            "==> Exited with status 1",
+        ],
+    ),
+    ("dependency_redis", ["redis: connection refused", "Listening on 3000", "GET /health 503 2 ms"]),
+    (
+        "dependency_service",
+        ["call to https://chatbot.onrender.com/api answered 503 x-render-routing: dynamic-free-error"],
+    ),
+    (
+        "app_error",
+        ["Server listening on port 3000", "GET /api 500 12 ms", "TypeError: x is not a function", "GET /api 500 11 ms"],
+    ),
+    (
+        "dependency_database",
+        ["could not connect to server: Connection refused", "database ready check skipped", "==> Exited with status 1"],
+    ),
+    ("unknown|healthy|app_error", ["Error: timeout of 5000ms exceeded for job 3", "job 4 done", "job 5 done"]),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from everwake.diagnose.log.signs import Sign, SignKind
 
@@ -9,6 +10,8 @@ __all__ = ["ANY", "dependency_of", "without_past"]
 
 REDIS, DATABASE, EXTERNAL, SIBLING, ANY = "redis", "database", "external", "sibling", ""
 TRACE_LINES = 60
+TURNS_MOST = 2
+_AFTER_CONNECTING = frozenset({SignKind.REDIS_AUTH, SignKind.REDIS_LIMIT, SignKind.DATABASE_AUTH})
 _REDIS_WORDS = ("redis", "valkey", "keydb", "upstash", "6379")
 _DATABASE_WORDS = (
     "postgres", "mysql", "mariadb", "mongo", "database", "prisma", "sequelize", "typeorm", "sqlalchemy", "supabase", "db ",
@@ -65,7 +68,7 @@ def _fails(sign: Sign) -> str | None:
 
 def _is_back(signs: Sequence[Sign], last: int, name: str) -> bool:
     after = signs[last + 1 :]
-    if any(sign.kind is SignKind.DEPENDENCY_READY and sign.key in (name, ANY) for sign in after):
+    if _is_said_to_be_back(signs, last, name):
         return True
     kinds = {sign.kind for sign in after}
     if kinds & {SignKind.EXIT, SignKind.CRASHED, SignKind.SERVER_ERROR}:
@@ -73,6 +76,26 @@ def _is_back(signs: Sequence[Sign], last: int, name: str) -> bool:
     has_come_up = bool(kinds & {SignKind.LIVE, SignKind.LISTENING, SignKind.PORT_FOUND})
     is_tried_again = any(word in signs[last].text.lower() for word in ("retry", "retri", "trying again", "attempt"))
     return has_come_up and (SignKind.SERVED in kinds or (is_tried_again and SignKind.LIVE in kinds))
+
+
+def _is_said_to_be_back(signs: Sequence[Sign], last: int, name: str) -> bool:
+    """Whether a line says so after the last failure: a word that names no dependency is about the one that failed last.
+
+    Who is let in and refused after, or comes and goes, connects again and again; only an answer shows that this is over.
+    """
+    if signs[last].kind in _AFTER_CONNECTING:
+        return False
+    after = range(last + 1, len(signs))
+    others = min((n for n in after if _fails(signs[n]) not in (None, name)), default=len(signs))
+    is_back = any(_is_ready(signs[n], name) or (_is_ready(signs[n], ANY) and n < others) for n in after)
+    turns = 0
+    for one, then in pairwise(sign for sign in signs if _fails(sign) == name or _is_ready(sign, name)):
+        turns += _fails(one) == name and _is_ready(then, name)
+    return is_back and turns <= TURNS_MOST
+
+
+def _is_ready(sign: Sign, name: str) -> bool:
+    return sign.kind is SignKind.DEPENDENCY_READY and sign.key == name
 
 
 def _is_trace_of(sign: Sign, failed: Sequence[Sign]) -> bool:

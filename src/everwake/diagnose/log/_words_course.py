@@ -49,12 +49,12 @@ COURSE = (
     # a dependency that is there (again)
     says(
         K.DEPENDENCY_READY,
-        "connected|established|initiali|ready|restored|recovered|connection ok|connection successful|"
+        "connected|established|initialized|initialised|ready|restored|recovered|connection ok|connection successful|"
         "successful connection|succeeded|is back",
         "redis|valkey|keydb|upstash|postgres|mysql|mariadb|mongo|database|prisma|sequelize|typeorm|sqlalchemy|"
         "db |supabase|openai|anthropic|gemini|upstream|retry|retri|attempt",
         without="disconnected|not connected|not ready|not initiali|error|fail|refused|unable|cannot|could not|can't|lost|"
-        "already|listening|server |running on|waiting|retrying|not configured|without",
+        "already|listening|server |running on|waiting|retrying|not configured|without|ready check|skip|closed|timed out",
     ),
     # life at the platform: what only follows
     says(
