@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from everwake.doctor.examination import examine, study
-from everwake.doctor.fix import mend_values
+from everwake.doctor.fix import mend, mend_values
 
 NAMES = (
     "REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "SECRET_KEY", "DB_PASSWORD", "BACKEND_CORS_ORIGINS", "PORT", "DEBUG",
@@ -40,6 +40,13 @@ def test_what_is_not_masked_of_an_address_is_judged_as_ever() -> None:
     found = study({"REDIS_URL": "redis://***@eu1-calm-owl-31234.upstash.io:6379"})
     assert [one.problem.problem for one in found.findings] == ["tls_required"]
     assert mend_values(found) == {"REDIS_URL": "rediss://***@eu1-calm-owl-31234.upstash.io:6379"}
+
+
+def test_of_two_masked_values_nobody_knows_whether_they_are_the_same() -> None:
+    text = "API_TOKEN=***\nAPI_TOKEN=***\n"
+    (found,) = examine(text)
+    assert (found.problem, found.is_error) == ("duplicate_key", False)
+    assert mend(text, study).text == text
 
 
 def test_a_key_of_many_stars_was_copied_from_where_it_is_hidden() -> None:

@@ -162,10 +162,15 @@ def _twice(document: Document) -> Iterator[Hit]:
             first, last = entries[0], entries[-1]
             same = len({entry.value for entry in entries}) == 1
             # Of a value that was broken over two lines, the line that goes would leave the other half to its neighbour.
-            whole = same and not any(_is_broken(document, places[id(entry)]) for entry in entries)
+            hidden = any(
+                "***" in (entry.value or "") for entry in entries
+            )  # masked: whether they are the same is not known
+            whole = same and not hidden and not any(_is_broken(document, places[id(entry)]) for entry in entries)
             edits = tuple(_line_of(document.pieces[places[id(entry)]]) for entry in entries[1:]) if whole else ()
             fix = (
-                f"keep one: line {first.line} says the same"
+                f"keep one: line {first.line} has it too"
+                if hidden
+                else f"keep one: line {first.line} says the same"
                 if same
                 else f"keep one: line {first.line} says otherwise, and most readers take the last"
             )
@@ -178,7 +183,7 @@ def _twice(document: Document) -> Iterator[Hit]:
                 edits=edits,
                 line=last.line,
                 found=key,
-                is_error=not same,
+                is_error=not same and not hidden,
             )
 
 
