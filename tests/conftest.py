@@ -11,6 +11,11 @@ settings.register_profile("everwake", deadline=None)
 settings.load_profile("everwake")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: real processes and real pages are waited for more than computed with."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
