@@ -184,7 +184,8 @@ class Incident:
     """From leaving `up` to returning to it. parent: the incident of the service it depends on, when that one is why.
 
     opened_at: when the first failed look began, which is kept as `first`.   cause: a name, or None while nobody has found one.
-    flaps: how often it came back and fell again while open.   diagnosis: why, once somebody has looked into it.
+    flaps: how often it came back and fell again while open.   fell_at: when it last did, or went from `degraded` to `down`.
+    diagnosis: why, once somebody has looked into it.
     proof: whether it was shown to be well again; None while nobody has tried.
     """
 
@@ -195,6 +196,7 @@ class Incident:
     cause: str | None = None
     parent: str | None = None
     flaps: int = 0
+    fell_at: datetime | None = None
     first: Observation | None = None
     actions: tuple[Action, ...] = field(default=())
     diagnosis: "Diagnosis | None" = None

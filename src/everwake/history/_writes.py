@@ -160,6 +160,7 @@ def _incident(connection: sqlite3.Connection, service: int, what: Move) -> None:
             "cause": incident.cause,
             "parent": incident.parent,
             "flaps": incident.flaps,
+            "fell_us": None if incident.fell_at is None else to_us(incident.fell_at),
             "told": told,
             "first": _observation(incident.first),
             "actions": incident_actions(incident),

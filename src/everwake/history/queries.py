@@ -397,10 +397,13 @@ def days(connection: sqlite3.Connection, now: datetime, count: int = 90) -> DayG
 # --- incidents and the log --------------------------------------------------------------------------------------------
 
 
-def _incident(
-    row: tuple[str, str, int, int | None, str | None, str | None, int, str | None, str, int, str | None, str | None],
-) -> Incident:
-    number, name, opened_us, closed_us, cause, parent, flaps, first, actions, _, diagnosis, proof = row
+_Row = tuple[
+    str, str, int, int | None, str | None, str | None, int, str | None, str, int, str | None, str | None, int | None
+]
+
+
+def _incident(row: _Row) -> Incident:
+    number, name, opened_us, closed_us, cause, parent, flaps, first, actions, _, diagnosis, proof, fell_us = row
     return Incident(
         id=number,
         service=name,
@@ -409,6 +412,7 @@ def _incident(
         cause=cause,
         parent=parent,
         flaps=flaps,
+        fell_at=None if fell_us is None else to_time(fell_us),
         first=None if first is None else read_observation(first),
         actions=read_actions(actions),
         diagnosis=read_diagnosis(diagnosis),

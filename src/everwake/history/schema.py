@@ -79,4 +79,7 @@ _REMEDIES = (
     "CREATE TABLE switches (name TEXT PRIMARY KEY, is_stopped INTEGER NOT NULL, by_whom TEXT NOT NULL, at_us INTEGER)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES, _REMEDIES)
+# Since when it has not been well this time: what is waited for is counted from there.
+_FALLS = ("ALTER TABLE incidents ADD COLUMN fell_us INTEGER",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES, _REMEDIES, _FALLS)

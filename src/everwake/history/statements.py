@@ -35,10 +35,11 @@ SWAP_STANDING = """UPDATE standings SET state = :state, since_us = :since_us, ca
     last = coalesce(:last, last), doubts = :doubts WHERE service = :service AND state = :was"""
 # A closed incident stays closed; what was told stays told.
 PUT_INCIDENT = """INSERT INTO incidents
-    (id, service, opened_us, closed_us, cause, parent, flaps, told, first, actions, diagnosis, proof) VALUES
-    (:id, :service, :opened_us, :closed_us, :cause, :parent, :flaps, :told, :first, :actions, :diagnosis, :proof)
+    (id, service, opened_us, closed_us, cause, parent, flaps, fell_us, told, first, actions, diagnosis, proof) VALUES
+    (:id, :service, :opened_us, :closed_us, :cause, :parent, :flaps, :fell_us, :told, :first, :actions, :diagnosis, :proof)
     ON CONFLICT (id) DO UPDATE SET closed_us = excluded.closed_us, cause = excluded.cause, parent = excluded.parent,
-        flaps = excluded.flaps, told = CASE WHEN excluded.told > told THEN excluded.told ELSE told END,
+        flaps = excluded.flaps, fell_us = excluded.fell_us,
+        told = CASE WHEN excluded.told > told THEN excluded.told ELSE told END,
         actions = excluded.actions, diagnosis = excluded.diagnosis, proof = excluded.proof WHERE incidents.closed_us IS NULL"""
 # Never before it opened: the clock may have been put back.
 CLOSE_OTHERS = """UPDATE incidents SET closed_us = CASE WHEN opened_us > :at_us THEN opened_us ELSE :at_us END
@@ -116,7 +117,7 @@ DAY_SKETCHES = "SELECT key, day FROM sketches WHERE key >= ? AND key <= ? ORDER 
 DAYS = "SELECT day, uptimes FROM days WHERE day >= ? AND day <= ?"
 
 _INCIDENT = """SELECT incidents.id, name, opened_us, closed_us, cause, parent, flaps, first, actions, told,
-    diagnosis, proof FROM incidents JOIN services ON services.id = incidents.service """
+    diagnosis, proof, fell_us FROM incidents JOIN services ON services.id = incidents.service """
 OPEN_INCIDENTS = _INCIDENT + "WHERE closed_us IS NULL ORDER BY opened_us, incidents.id"
 INCIDENT = _INCIDENT + "WHERE incidents.id = ?"
 INCIDENTS = _INCIDENT + "WHERE (opened_us, incidents.id) < (?, ?) ORDER BY opened_us DESC, incidents.id DESC LIMIT ?"

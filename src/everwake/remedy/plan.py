@@ -128,8 +128,10 @@ class Case:
 
     @property
     def age_s(self) -> float:
-        """Since the incident opened."""
-        return max(0.0, (self.at - self.incident.opened_at).total_seconds()) if self.incident else float("inf")
+        """For how long it has not been well, since it fell last; 0 while it is well."""
+        if self.state in WELL or self.incident is None:
+            return 0.0
+        return max(0.0, (self.at - (self.incident.fell_at or self.incident.opened_at)).total_seconds())
 
     @property
     def newest(self) -> DeployRecord | None:

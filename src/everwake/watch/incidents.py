@@ -102,12 +102,13 @@ def follow(
         flaps = entry.incident.flaps + (1 if entry.back_at is not None else 0)
         # What somebody found out by looking into it is worth more than what one look says.
         cause = entry.incident.cause if entry.incident.diagnosis else move.cause or entry.incident.cause
-        incident, tell_s = replace(entry.incident, flaps=flaps, cause=cause), entry.tell_s
+        has_fallen = entry.back_at is not None or (is_down and not entry.is_down)
+        fell_at = max(move.at, entry.incident.opened_at) if has_fallen else entry.incident.fell_at
+        incident, tell_s = replace(entry.incident, flaps=flaps, cause=cause, fell_at=fell_at), entry.tell_s
         if entry.back_at is not None and tell_s is None and not entry.was_told:
             # It was folded, and falls again: perhaps alone this time.
             incident = replace(incident, parent=_open_parent(book, name, depends_on))
             tell_s = None if incident.parent else now_s + GRACE_S
-        has_fallen = entry.back_at is not None or (is_down and not entry.is_down)
         until_s = now_s + wait_s if has_fallen else entry.open_until_s
         again = replace(entry, incident=incident, back_at=None, is_down=is_down, tell_s=tell_s, open_until_s=until_s)
         book = _with(book, again)

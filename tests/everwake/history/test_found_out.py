@@ -98,7 +98,8 @@ async def test_an_incident_comes_back_with_why_what_was_done_and_the_proof(histo
         variables=(secret,),
     )
     incident = Incident(
-        id="inc-1", service="a", opened_at=at, cause="redis_refused", first=look(at, failure=REFUSED, status=None),
+        id="inc-1", service="a", opened_at=at, fell_at=at + timedelta(seconds=90), cause="redis_refused",
+        first=look(at, failure=REFUSED, status=None),
         diagnosis=diagnosis, proof=Proof(criteria=(Criterion(name="alive", met=True, said="200"),)),
         actions=(Action(at=at, remedy="restart", step="restart", by="keeper", outcome="done"),),
     )  # fmt: skip
@@ -117,6 +118,8 @@ async def test_an_incident_comes_back_with_why_what_was_done_and_the_proof(histo
     assert "u:pw" not in str(sqlite3.connect(history.path).execute("SELECT diagnosis FROM incidents").fetchall())
     (standing,) = history.standings()
     assert standing.doubts == (doubt,)
+    assert standing.incident is not None
+    assert standing.incident.fell_at == incident.fell_at
     history.moved(move, Standing(service="a", state=State.DOWN, since=at, incident=incident))
     assert history.flush()
     assert history.standings()[0].doubts == ()

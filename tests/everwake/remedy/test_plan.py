@@ -1,13 +1,14 @@
 """What is to be done: which remedy for which cause, and when a person is asked instead."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from everwake.diagnose.causes import CAUSES
-from everwake.model import Failure, FailureKind, Phase, State
+from everwake.model import Failure, FailureKind, Incident, Phase, State
 from everwake.remedy import playbooks
 from everwake.remedy.plan import WELL, Act, AskHuman, Case, Tried, Wait, blamed, decide
 from everwake.remedy.steps import Do
@@ -123,6 +124,20 @@ def test_what_is_under_way_is_waited_for_and_not_for_ever() -> None:
     found = diagnosis(cause("deploy_in_progress", 0.9, "wait"))
     assert isinstance(decide(case(found, deploys=running), BOOKS), Wait)
     assert isinstance(decide(case(found, incident=incident(20_000)), BOOKS), AskHuman)
+
+
+def test_what_fell_again_is_given_its_time_anew() -> None:
+    found = diagnosis(cause("instance_unreachable", 0.9, "restart"))
+    again = incident(20_000, flaps=1, fell_at=NOW - timedelta(seconds=60))
+    assert isinstance(decide(case(found, incident=again), BOOKS), Wait)
+    assert act(case(found, incident=replace(again, fell_at=NOW - timedelta(seconds=400)))).playbook == "restart"
+
+
+@pytest.mark.parametrize("settling", [None, incident(20_000)])
+def test_somebody_who_asks_about_what_is_well_is_told_that_nothing_is_to_be_done(settling: Incident | None) -> None:
+    for name in ("healthy", "benign_shutdown", "deploy_superseded"):
+        well = case(diagnosis(cause(name, 0.9, "wait")), state=State.UP, incident=settling, asked=True)
+        assert isinstance(decide(well, BOOKS), Wait)
 
 
 def test_an_instance_the_edge_cannot_reach_is_waited_for_and_then_restarted_once() -> None:

@@ -69,6 +69,21 @@ def test_flapping_is_one_incident_and_two_messages() -> None:
     assert story.closed[0].flaps == 4
 
 
+def test_who_falls_again_or_further_fell_then_and_not_when_the_incident_opened() -> None:
+    story = Story()
+    story.moves("redis", State.DEGRADED)
+    opened = story.book.open["redis"].incident
+    assert opened.fell_at is None
+    story.moves("redis", State.DOWN, after_s=600)
+    fell_at = story.book.open["redis"].incident.fell_at
+    assert fell_at == opened.opened_at + timedelta(seconds=600)
+    story.moves("redis", State.DEGRADED, after_s=10)
+    story.moves("redis", State.UP, after_s=10)
+    assert story.book.open["redis"].incident.fell_at == fell_at
+    story.moves("redis", State.DOWN, after_s=30)
+    assert story.book.open["redis"].incident.fell_at == fell_at + timedelta(seconds=50)
+
+
 def test_a_child_is_silent_when_its_parent_is_down_before_it() -> None:
     story = Story()
     story.moves("redis", State.DOWN)
