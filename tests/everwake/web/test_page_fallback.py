@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.processes import Service as Process
 from tests.support.processes import free_port, running_async
 
 _DATA = re.compile(r'<script type="application/json" id="services">(.*?)</script>', re.DOTALL)
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 _IN_CHROMIUM = (pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("browser"))
 
 
@@ -168,11 +170,14 @@ async def test_a_lost_line_is_called_again_after_10_s_growing_to_60_and_only_a_l
     page = await opened(open_page, tmp_path)
     file = tmp_path / "keep-alive.html"
     file.write_text(render([Service(name="chatbot", url="http://127.0.0.1:9", heartbeat="/ws")]), encoding="utf-8")
-    await page.clock.install()
+    await page.clock.install(time=NOON)
     lines: list[Any] = []
     await page.route("http://127.0.0.1:9/**", lambda route: route.fulfill(status=200, json={}))
     await page.route_web_socket(re.compile("/ws$"), lambda line: lines.append(line))
     await page.goto(file.as_uri())
+    await page.clock.pause_at(
+        NOON + timedelta(minutes=5)
+    )  # an installed clock goes on by itself until it is told to stop
     await page.get_by_role("button", name="Start", exact=True).click()
     log = page.get_by_role("log").get_by_role("listitem")
 
