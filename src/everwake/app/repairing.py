@@ -94,7 +94,8 @@ class Repairer:
     """Fed with incidents and diagnoses, it brings services back. `run` does the work; everything else returns at once or is a
     person's question.
 
-    holder: who this is, for leases.   ask: why a service is not well, asked anew; what its platform told comes by `told`.
+    holder: who this is, for leases.   has_ended: whether another holder is surely gone, so that its lease need not be waited for.
+    ask: why a service is not well, asked anew; what its platform told comes by `told`.
     outgoing: a notice as one for each channel.   noticed: called after something was put into the outbox.   say: for the log.
     """
 
@@ -106,6 +107,7 @@ class Repairer:
         keeping: Keeping,
         *,
         holder: str,
+        has_ended: Callable[[str], bool] = lambda holder: False,
         ask: Callable[[str], Awaitable[Diagnosis | None]],
         outgoing: Callable[[Sequence[Notice]], Sequence[Notice]] = tuple,
         noticed: Callable[[], None] = lambda: None,
@@ -117,7 +119,7 @@ class Repairer:
     ) -> None:
         self._clock, self._doors, self._steps, self._keeping = clock, doors, steps, keeping
         self._ask_why, self._outgoing, self._noticed, self._say = ask, outgoing, noticed, say
-        self._link, self._changed, self._holder = link, changed, holder
+        self._link, self._changed, self._holder, self._has_ended = link, changed, holder, has_ended
         self._books, self._limits = playbooks() if books is None else books, limits or Limits()
         around = Surroundings(platform=self._platform, mend=self._mend, look=keeping.look, intention=intend)
         self._executor = Executor(steps, clock, holder, around, seen=self._stepped)
@@ -142,8 +144,10 @@ class Repairer:
         """An incident opened, changed or closed."""
         name = incident.service
         if incident.closed_at is not None:
-            self._thoughts.pop(name, None)
             run = self._runs.get(name)
+            if not self.is_busy(name):
+                # What is under way goes on to its end, also when somebody else has its lease now and may die.
+                self._thoughts.pop(name, None)
             if run is not None and run.state is RunState.ASKED:
                 self._start(name, self._drop(run, "it is over"))
         elif name not in self._thoughts:
@@ -230,7 +234,8 @@ class Repairer:
         decision = decide(case, self._books)
         match decision:
             case Wait():
-                raise Finding(f"nothing is to be done: {decision.why}")
+                words = "nothing is to be done" if decision.is_well else "it is given time"
+                raise Finding(f"{words}: {decision.why}")
             case AskHuman():
                 raise Finding(f"only a person can mend it: {decision.reason}", hint=decision.next or None)
             case Act():
@@ -264,6 +269,9 @@ class Repairer:
             try:
                 self._switch = await self._steps.switch()
                 left = await self._steps.open()
+                for run in left:
+                    if run.holder not in ("", self._holder) and self._has_ended(run.holder):
+                        await self._steps.release(run.id, run.holder)
                 break
             except OutOfReach as trouble:
                 log.warning("repair.history", extra={"why": trouble.message})
@@ -323,7 +331,10 @@ class Repairer:
 
     async def _consider(self, name: str) -> None:
         """Think about one service whose incident is open, and do what comes of it."""
-        thought, incident = self._thoughts.get(name), self._open_incident(name)
+        thought, incident, run = self._thoughts.get(name), self._open_incident(name), self._runs.get(name)
+        if run is not None and run.state in (RunState.RUNNING, RunState.PROVING):
+            await self._go_on(run.id, name)
+            return
         try:
             service, state = self._keeping.fleet.service(name), self._keeping.service_view(name).state
         except KeyError:
@@ -332,10 +343,6 @@ class Repairer:
             self._thoughts.pop(name, None)
             return
         pace = pace_s(service)
-        run = self._runs.get(name)
-        if run is not None and run.state in (RunState.RUNNING, RunState.PROVING):
-            await self._go_on(run.id, name)
-            return
         if state in WELL or service.repair == "off" or self._switch.is_stopped or incident.parent is not None:
             # Nothing is asked of anybody about what is well, or may not be touched.
             thought.decision, thought.refused = None, "all repairs are stopped" if self._switch.is_stopped else None

@@ -16,6 +16,7 @@ from everwake.app.collecting import collect_rarely
 from everwake.app.diagnosing import Diagnoser, Doors
 from everwake.app.door import Door, Listeners
 from everwake.app.eyes import CheckEyes
+from everwake.app.holder import has_ended, new_holder
 from everwake.app.own_line import OwnLineProbe
 from everwake.app.past import Past
 from everwake.app.recording import Recording
@@ -126,7 +127,7 @@ class _Running:
             said=self._said, changed=self._listeners.changed, told=self._incident, link=self._link,
         )  # fmt: skip
         self._repairer = Repairer(
-            clock, doors, StepStore(past.history), self._keeper, holder=f"keeper-{os.getpid()}-{secrets.token_hex(3)}",
+            clock, doors, StepStore(past.history), self._keeper, holder=new_holder("keeper"), has_ended=has_ended,
             ask=self._diagnoser.ask, outgoing=lambda notices: per_channel(notices, self._recording.channels),
             noticed=self._deliverer.nudge, say=self._say, link=self._link_to,
             changed=lambda run: self._listeners.changed(run.service),

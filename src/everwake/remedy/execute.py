@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from everwake.errors import EverwakeError, Finding, OutOfReach
@@ -29,7 +29,11 @@ RENEW_S = 10.0
 # A build, and the 15 min that a platform waits for the new instance.
 RUN_S = 5_400.0
 AGAIN_S = (1.0, 2.0, 4.0, 8.0, 15.0)
-IN_FLIGHT_S = 1.5
+# How long what was asked for by somebody who died a moment ago may still be on its way: to the platform, and into its lists.
+IN_FLIGHT_S = 5.0
+LOOK_AGAIN_S = 0.25
+# Times of the platform's clock are told from ours to a second or two.
+CLOCKS_S = 2.0
 TRIES = 30
 FOLLOWED_MOST = 3
 
@@ -249,8 +253,13 @@ class Executor:
             if other is not None and (other.created_at is None or other.created_at < made_at):
                 raise _NotNow(f"the deploy {other.id} is under way, and it is not ours")
         else:
-            # What whoever died had asked for may not stand in the list of deploys yet: it is on its way for a moment longer.
-            await self._clock.sleep(IN_FLIGHT_S)
+            since = made_at - timedelta(seconds=CLOCKS_S)
+
+            async def is_listed() -> bool:
+                newest = next(iter(await platform.deploys(run.target, 1)), None)
+                return newest is not None and newest.created_at is not None and newest.created_at >= since
+
+            await self._until_seen(is_listed)
         words = self._around.intention(f"{run.id}.{n}", made_at)
         if do is Do.ROLLBACK:
             made = await platform.rollback(run.target, run.steps[n].args.get("deploy", ""), intention=words)
@@ -282,11 +291,25 @@ class Executor:
             # Asked for and then killed, or cut off: only the platform knows whether it was heard.
             if "events" not in platform.verbs:
                 return "it was asked to restart; whether it did is not told"
-            happened = await platform.events(run.target, one.at or run.asked_at, 50)
-            if any(each.type == "server_restarted" for each in happened):
+            since = (one.at or run.asked_at) - timedelta(seconds=CLOCKS_S)
+
+            async def is_told() -> bool:
+                found = await platform.events(run.target, since, 50)
+                return any(each.type == "server_restarted" for each in found)
+
+            if await self._until_seen(is_told):
                 return "restarted"
         await platform.restart(run.target)
         return "restarted"
+
+    async def _until_seen(self, is_there: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether what may have been asked for shows at the platform; only where nothing does, all of the time is waited."""
+        until_s = self._clock.monotonic() + IN_FLIGHT_S
+        while not await is_there():
+            if self._clock.monotonic() >= until_s:
+                return False
+            await self._clock.sleep(LOOK_AGAIN_S)
+        return True
 
 
 def _with(run: RemedyRun, n: int, step: RemedyStep) -> RemedyRun:
