@@ -17,7 +17,7 @@ PURE = (
     "everwake.model", "everwake.keepalive.protocol", "everwake.sim.processes._restarts", "everwake.sim.records",
     "everwake.sim.life", "everwake.sim.pace", "everwake.sim.answers", "everwake.sim._codec", "everwake.sim.blueprint",
     "everwake.sim.resolving", "everwake.sim.drills", "everwake.sim.edge.answers",
-    "everwake.fleet.schema", "everwake.fleet.redact",
+    "everwake.fleet.schema", "everwake.fleet.redact", "everwake.fleet.naming",
     "everwake.checks._backoff",
     "everwake.watch.state", "everwake.watch.schedule", "everwake.watch.rota", "everwake.watch.vantage",
     "everwake.watch.incidents", "everwake.watch._showing",

@@ -183,13 +183,14 @@ def test_fix_has_nothing_to_do_for_one_that_is_well(rehearsal: Rehearsal) -> Non
     rehearsal.until_state("redis-service", "up")
     assert "redis-service: nothing is to be done" in rehearsal.fix("redis-service", "--plan")[0]
     planned = json.loads(rehearsal.fix("redis-service", "--plan", "--json")[0])
-    assert (planned["decision"], planned["plan"], planned["through"]) == ("wait", None, "keeper")
+    assert (planned["decision"], planned["well"], planned["plan"], planned["through"]) == ("wait", True, None, "keeper")
     done = json.loads(rehearsal.fix("redis-service", "--yes", "--json")[0])
     assert (done["decision"], done["run"]) == ("wait", None)
 
 
 def test_fix_asked_wrongly_ends_with_2_and_says_how_to_ask(rehearsal: Rehearsal) -> None:
-    assert "'nobody'" in rehearsal.fix("nobody", "--plan", code=2)[1]
+    assert "known are backend, chatbot, redis-service" in rehearsal.fix("nobody", "--plan", code=2)[1]
+    assert "did you mean chatbot?" in rehearsal.fix("chatbox", "--plan", code=2)[1]
     assert "one of --plan, --yes" in rehearsal.fix("chatbot", "--plan", "--yes", code=2)[1]
     assert "name a service" in rehearsal.fix("chatbot", "--stop-all", code=2)[1]
     assert "name a service" in rehearsal.fix(code=2)[1]

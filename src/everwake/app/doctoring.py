@@ -236,8 +236,9 @@ def in_variables_of(name: str, fleet: "Fleet", said: Context) -> Context:
     """What the fleet file says about the variables of one of its services. Raises Misused where it has none of that name."""
     service = next((one for one in fleet.services if one.name == name), None)
     if service is None:
-        known = ", ".join(one.name for one in fleet.services)
-        raise Misused(f"{fleet.path} has no service {name[:40]}", hint=f"known are {known}")
+        from everwake.fleet.naming import near
+
+        raise Misused(f"{fleet.path} has no service {name[:40]}", hint=near(name, (one.name for one in fleet.services)))
     return replace(
         said, service=name, url=service.url, siblings={one.name: one.url for one in fleet.services if one.name != name},
         platform=said.platform or Context.of({"platform": service.platform or ""}).platform,

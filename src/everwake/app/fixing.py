@@ -22,6 +22,7 @@ from everwake.app.repairing import Repairer
 from everwake.checks import Checks
 from everwake.clock import SystemClock
 from everwake.errors import Finding, Misused, OutOfReach
+from everwake.fleet.naming import no_service
 from everwake.fleet.schema import Fleet, PlatformSettings, Secret, Service
 from everwake.history.steps import StepStore
 from everwake.model import Action, Incident, Observation, Proof, RunState, State
@@ -59,7 +60,7 @@ class Fixer:
     through = ""
 
     async def plan(self, name: str) -> Document:
-        """`{"service", "decision", "why", "next", "plan", "refused"}`. Raises Misused, OutOfReach."""
+        """`{"service", "decision", "well", "why", "next", "plan", "refused"}`. Raises Misused, OutOfReach."""
         raise NotImplementedError
 
     async def fix(self, name: str, seen: Callable[[Document], None]) -> Document:
@@ -150,8 +151,7 @@ async def _described(name: str, fleet: Fleet | None, asked: Asked) -> Fleet:
     """The fleet that `name` is of: the file's, else the simulator's, else the platform's one service of that name."""
     if fleet is not None:
         if name and not any(one.name == name for one in fleet.services):
-            names = ", ".join(one.name for one in fleet.services[:20])
-            raise Misused(f"no service is called {name[:60]}", hint=f"known are {names}")
+            raise no_service(name, (one.name for one in fleet.services))
         return fleet
     said = simulated(asked.data)
     if said is not None:
@@ -161,7 +161,7 @@ async def _described(name: str, fleet: Fleet | None, asked: Asked) -> Fleet:
             for one, about in known.items() if about.get("url")
         )  # fmt: skip
         if name and name not in known:
-            raise Misused(f"no service is called {name[:60]}", hint=f"known are {', '.join(list(known)[:20])}")
+            raise no_service(name, known)
         key = Secret(str(at.get("key", "")), f"{asked.data / 'up.json'}")
         return Fleet(
             name="sim",

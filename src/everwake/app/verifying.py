@@ -19,7 +19,8 @@ from everwake.app.reach import RunningKeeper, running_keeper
 from everwake.checks import Checks, specs
 from everwake.checks.heartbeat import follow, of_service
 from everwake.clock import SystemClock
-from everwake.errors import EverwakeError, Misused, OutOfReach
+from everwake.errors import EverwakeError, OutOfReach
+from everwake.fleet.naming import no_service
 from everwake.fleet.schema import Check, Expect, Fleet, Service
 from everwake.model import Beat, Criterion, DeployRecord, Observation, PlatformLine, State
 from everwake.ports import Clock, Platform
@@ -124,8 +125,7 @@ def _named(name: str, fleet: Fleet) -> Service:
     try:
         return fleet.service(name)
     except KeyError:
-        known = ", ".join(one.name for one in fleet.services[:20])
-        raise Misused(f"no service is called {name[:60]}", hint=f"known are {known}") from None
+        raise no_service(name, (one.name for one in fleet.services)) from None
 
 
 # --- whom to talk to --------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from everwake.doctor.examination import Study, study
 from everwake.doctor.showing import Excerpt
 from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
 from everwake.fleet.load import load
+from everwake.fleet.naming import no_service
 from everwake.fleet.redact import redact
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import (
@@ -256,12 +257,11 @@ def _running(asked: Asked) -> Mapping[str, object]:
 
 def _nobody(name: str, fleet: Fleet | None, asked: Asked) -> Misused:
     names = [service.name for service in fleet.services] if fleet else sorted(_running(asked))
-    hint = (
-        f"known are {', '.join(names[:20])}"
-        if names
-        else f"{asked.fleet} is not there; everwake check URL looks at any URL"
+    if names:
+        return no_service(name, names)
+    return Misused(
+        f"no service is called {name[:60]}", hint=f"{asked.fleet} is not there; everwake check URL looks at any URL"
     )
-    return Misused(f"no service is called {name[:60]}", hint=hint)
 
 
 async def _ask_platform(name: str, asked: Asked) -> Told:

@@ -128,16 +128,14 @@ def _look(target: str, path: Path, data: Path, timeout_s: float, *, is_json: boo
 
 
 def _of_fleet(name: str, services: "tuple[Service, ...]") -> "Service":
-    import difflib
-
     from everwake.errors import Misused
+    from everwake.fleet.naming import near
 
     names = [service.name for service in services]
     if name in names:
         return services[names.index(name)]
-    near = difflib.get_close_matches(name, names, 1, 0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names[:20])}"
-    if not near and any(mark in name for mark in ".:/"):
+    hint = near(name, names)
+    if any(mark in name for mark in ".:/"):
         hint = f"for an address write http://{name[:60]} (or https://); {hint}"
     raise Misused(f"no service is called {name[:60]}", hint=hint)
 

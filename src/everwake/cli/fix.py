@@ -82,10 +82,10 @@ async def _run(
                 document({**planned, "through": fixing.through})
             elif plan:
                 _say_plan(planned)
-            return bool(planned["decision"] == "wait")
-        if planned["decision"] == "wait":
+            return bool(planned["well"])
+        if planned["plan"] is None:
             document({**planned, "run": None, "through": fixing.through}) if is_json else _say_plan(planned)
-            return True
+            return bool(planned["well"])
         narration = _Narration(planned, is_quiet=is_json)
         run = await fixing.fix(service, narration.seen)
         if is_json:
@@ -117,7 +117,8 @@ def _say_plan(planned: Mapping[str, Any]) -> None:
     name, found = planned["service"], planned["plan"]
     why = plain(planned["why"])
     if planned["decision"] == "wait":
-        say(f"● {name}: nothing is to be done: {why}", GREEN)
+        said = "nothing is to be done" if planned["well"] else "it is not well, and is given time"
+        say(f"{'●' if planned['well'] else '○'} {name}: {said}: {why}", GREEN if planned["well"] else YELLOW)
         return
     if found is None:
         say(f"✕ {name} needs a person: {why}", RED)

@@ -1,6 +1,5 @@
 """What is wrong with a fleet file, and how it is told. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from everwake.errors import Misused
 from everwake.fleet.redact import redact
 
-__all__ = ["BadFleet", "Mistake", "near", "not_toml", "place_name"]
+__all__ = ["BadFleet", "Mistake", "not_toml", "place_name"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY = re.compile(r"\s*[\w.\"'-]{1,80}\s*$")
@@ -49,17 +48,6 @@ def _key(name: str) -> str:
         return name
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in redact(name[:200]))
     return f'"{text if len(text) <= 40 else text[:39] + "…"}"'
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """The hint for a word that is none of the known ones."""
-    words = list(known)
-    by_lower = {word.lower(): word for word in words}
-    found = difflib.get_close_matches(name[:80].lower(), by_lower, 1, 0.5)
-    if found:
-        return f"did you mean {by_lower[found[0]]}?"
-    listed = ", ".join(sorted(words)[:20])
-    return f"known are {listed}{' and others' if len(words) > 20 else ''}" if words else "there is none to choose from"
 
 
 def not_toml(text: str, error: ValueError) -> Mistake:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from everwake.fleet import _circles, _positions, _values, schema, secrets
-from everwake.fleet._mistakes import BadFleet, Mistake, near, not_toml, place_name
+from everwake.fleet._mistakes import BadFleet, Mistake, not_toml, place_name
 from everwake.fleet._removed import replacement
 from everwake.fleet._values import shown
+from everwake.fleet.naming import near
 from everwake.fleet.redact import is_secret_name
 from everwake.fleet.schema import Check, Expect, Fleet, Keeper, Notify, PlatformSettings, Service
 

@@ -39,10 +39,11 @@ WELL = (State.UP, State.PAUSED, State.ASLEEP, State.UNKNOWN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Nothing is done now. for_s: until it is thought about again."""
+    """Nothing is done now. for_s: until it is thought about again.   is_well: for nothing is wrong."""
 
     why: str
     for_s: float = 20.0
+    is_well: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ class Playbook:
 def decide(case: Case, playbooks: Mapping[str, Playbook]) -> Decision:
     """What is to be done now."""
     if case.state in WELL and not (case.asked and case.diagnosis.causes):
-        return Wait(why=f"it is {case.state.value}", for_s=case.pace_s)
+        return Wait(why=f"it is {case.state.value}", for_s=case.pace_s, is_well=True)
     if case.incident is not None and case.incident.parent is not None:
         return Wait(why="it follows from what it depends on, which is mended first", for_s=case.pace_s)
     undoing = _undo(case)

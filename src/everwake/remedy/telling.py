@@ -98,15 +98,15 @@ def _notice(key: str, run: RemedyRun, is_bad: bool, title: str, lines: list[str]
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:
-    """`{"decision": "act" | "wait" | "ask", "why", "next", "plan"}`."""
+    """`{"decision": "act" | "wait" | "ask", "well", "why", "next", "plan"}`. well: nothing is wrong, so nothing is to be done."""
     match decision:
         case Wait():
-            return {"decision": "wait", "why": decision.why, "next": "", "plan": None}
+            return {"decision": "wait", "well": decision.is_well, "why": decision.why, "next": "", "plan": None}
         case Act():
-            return {"decision": "act", "why": decision.why, "next": "", "plan": plan_document(decision)}
+            return {"decision": "act", "well": False, "why": decision.why, "next": "", "plan": plan_document(decision)}
         case AskHuman():
             plan = plan_document(decision.plan) if decision.plan else None
-            return {"decision": "ask", "why": decision.reason, "next": decision.next, "plan": plan}
+            return {"decision": "ask", "well": False, "why": decision.reason, "next": decision.next, "plan": plan}
 
 
 def plan_document(plan: Act) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from everwake.watch.view import ServiceView
 from everwake.web import answers, queries
 from everwake.web.door import KeeperDoor, Resolution, Uptime
 from everwake.web.live import EventStream, Hub
-from everwake.web.problems import Problem
+from everwake.web.problems import Problem, no_service
 
 __all__ = ["Api", "each_service"]
 
@@ -104,7 +104,7 @@ class Api:
         try:
             return self._door.service(name)
         except KeyError:
-            raise Problem(404, "service_not_found", f"There is no service named {name[:63]!r} in this fleet.") from None
+            raise no_service(name, self._door.names) from None
 
     async def events(self, request: Request) -> ASGIApp:
         """Server-sent events."""

@@ -26,7 +26,7 @@ from everwake.web.gate import Gate, too_often
 from everwake.web.hours import HoursApi
 from everwake.web.live import LINES, Hub
 from everwake.web.pages import Pages, percent, read_form, safe_next, spoken
-from everwake.web.problems import Problem
+from everwake.web.problems import Problem, no_service
 from everwake.web.remedies import Remedies
 from everwake.web.uptimes import Uptimes
 
@@ -262,9 +262,10 @@ class _Site:
 
     async def badge(self, request: Request) -> Response:
         """Name and state as a picture."""
+        name = request.path_params["name"]
         try:
-            view = self._door.service(request.path_params["name"])
+            view = self._door.service(name)
         except KeyError:
-            raise Problem(404, "service_not_found", "There is no service of that name.") from None
+            raise no_service(name, self._door.names) from None
         headers = {"Cache-Control": "no-cache, max-age=0"}
         return Response(badge(view.name, view.state), headers=headers, media_type="image/svg+xml")

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from everwake.budget import telling
 from everwake.web import answers
 from everwake.web.door import KeeperDoor
-from everwake.web.problems import Problem
+from everwake.web.problems import Problem, no_service
 
 __all__ = ["HOLD_MOST_S", "HoursApi"]
 
@@ -60,7 +60,7 @@ class HoursApi:
         try:
             woken = self._door.wake(name, hold_s)
         except KeyError:
-            raise Problem(404, "service_not_found", f"There is no service named {name[:63]!r} in this fleet.") from None
+            raise no_service(name, self._door.names) from None
         return _json({"service": name, "waking": list(woken), "hold_s": hold_s}, 202)
 
 

@@ -120,7 +120,8 @@ _SCHEMAS: Mapping[str, Schema] = {
         steps={"type": "array", "items": _object(do=_TEXT, says=_TEXT)},
     ),
     "Thought": _object(
-        decision={"type": "string", "enum": ["act", "wait", "ask"]}, why=_TEXT, next=_TEXT, plan=_or_null(_ref("Plan"))
+        decision={"type": "string", "enum": ["act", "wait", "ask"]}, well=_FLAG, why=_TEXT, next=_TEXT,
+        plan=_or_null(_ref("Plan")),
     ),
     "Remedy": _object(
         id=_TEXT, service=_TEXT, incident=_or_null(_TEXT), remedy=_TEXT, about=_TEXT, cause=_TEXT, why=_TEXT, costs=_TEXT,
@@ -136,7 +137,7 @@ _SCHEMAS: Mapping[str, Schema] = {
         proof=_object(proved=_FLAG, criteria={"type": "array"}),
     ),
     "Planned": _object(
-        service=_TEXT, decision={"type": "string", "enum": ["act", "wait", "ask"]}, why=_TEXT, next=_TEXT,
+        service=_TEXT, decision={"type": "string", "enum": ["act", "wait", "ask"]}, well=_FLAG, why=_TEXT, next=_TEXT,
         plan=_or_null(_ref("Plan")), refused=_or_null(_TEXT),
     ),
     "Begun": _object(service=_TEXT, run=_ref("Remedy")),

@@ -3,17 +3,18 @@
 Problem                an answer for a client: status, stable code, what happened, what to do
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from everwake.fleet.naming import near
 from everwake.web.answers import json_bytes
 from everwake.web.door import HistoryUnavailable
 
-__all__ = ["MEDIA_TYPE", "Problem", "answer", "handlers"]
+__all__ = ["MEDIA_TYPE", "Problem", "answer", "handlers", "no_service"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -37,6 +38,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
             "code": self.code,
             "detail": self.detail,
         }
+
+
+def no_service(name: str, known: Iterable[str]) -> Problem:
+    """Nobody has that name."""
+    hint = near(name, known)
+    return Problem(
+        404, "service_not_found", f"There is no service named {name[:63]!r} in this fleet: {hint.rstrip('.')}."
+    )
 
 
 def answer(problem: Problem) -> Response:

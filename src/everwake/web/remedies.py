@@ -12,7 +12,7 @@ from everwake.remedy.telling import decision_document, run_document
 from everwake.web import answers
 from everwake.web.body import read_object
 from everwake.web.door import KeeperDoor
-from everwake.web.problems import Problem
+from everwake.web.problems import Problem, no_service
 
 __all__ = ["Remedies"]
 
@@ -42,13 +42,13 @@ class Remedies:
         try:
             return _json(_standing(name, self._door.repair(name)))
         except KeyError:
-            raise _no_such(name) from None
+            raise no_service(name, self._door.names) from None
 
     async def act(self, request: Request) -> Response:
         """`{"plan": true}`: what would be done. `{"yes": true}`: do it; the answer comes as soon as it has begun."""
         name = request.path_params["name"]
         if name not in self._door.names:
-            raise _no_such(name)
+            raise no_service(name, self._door.names)
         body = await read_object(request)
         wants = [word for word in ("plan", "yes") if body.get(word) is True]
         if len(wants) != 1:
@@ -61,7 +61,7 @@ class Remedies:
                 return _json({"service": name, **decision_document(planned.decision), "refused": planned.refused})
             run = await self._door.begin(name, _who(request, body))
         except KeyError:
-            raise _no_such(name) from None
+            raise no_service(name, self._door.names) from None
         except Finding as refusal:
             raise Problem(409, "not_begun", " ".join(filter(None, (f"{refusal.message}.", refusal.hint)))) from None
         except OutOfReach as trouble:
@@ -108,10 +108,6 @@ def _who(request: Request, body: dict[str, Any]) -> str:
     if isinstance(said, str) and said.strip():
         return "".join(char for char in said.strip()[:LONGEST_NAME] if char.isprintable())
     return "the page" if request.headers.get("sec-fetch-site") == "same-origin" else "the API"
-
-
-def _no_such(name: str) -> Problem:
-    return Problem(404, "service_not_found", f"There is no service named {name[:63]!r} in this fleet.")
 
 
 def _out_of_reach(trouble: OutOfReach) -> Problem:

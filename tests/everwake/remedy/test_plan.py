@@ -137,7 +137,18 @@ def test_what_fell_again_is_given_its_time_anew() -> None:
 def test_somebody_who_asks_about_what_is_well_is_told_that_nothing_is_to_be_done(settling: Incident | None) -> None:
     for name in ("healthy", "benign_shutdown", "deploy_superseded"):
         well = case(diagnosis(cause(name, 0.9, "wait")), state=State.UP, incident=settling, asked=True)
-        assert isinstance(decide(well, BOOKS), Wait)
+        found = decide(well, BOOKS)
+        assert isinstance(found, Wait)
+        assert found.is_well
+
+
+def test_who_asks_for_a_service_that_is_down_is_not_told_to_wait_where_something_can_be_done() -> None:
+    found = diagnosis(cause("instance_unreachable", 0.9, "restart"))
+    assert act(case(found, incident=incident(1), asked=True)).playbook == "restart"
+    waking = diagnosis(cause("waking", 0.9, "wait"))
+    patient = decide(case(waking, state=State.WAKING, incident=incident(1), asked=True), BOOKS)
+    assert isinstance(patient, Wait)
+    assert not patient.is_well
 
 
 def test_an_instance_the_edge_cannot_reach_is_waited_for_and_then_restarted_once() -> None:

@@ -1,7 +1,7 @@
 """Wait: what is under way ends by itself."""
 
 from everwake.model import Cause
-from everwake.remedy.plan import AskHuman, Case, Playbook, Unfit, Wait
+from everwake.remedy.plan import WELL, AskHuman, Case, Playbook, Unfit, Wait
 
 __all__ = ["PLAYBOOK", "fits"]
 
@@ -17,6 +17,10 @@ def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
     newest = case.newest
     if newest is not None and newest.is_running:
         return Wait(why=f"the deploy {newest.id} is under way", for_s=case.pace_s / 4)
+    if case.state in WELL:
+        return Wait(why=cause.next or f"it is {case.state.value}", for_s=case.pace_s, is_well=True)
+    if case.asked and cause.remedy not in ("", PLAYBOOK.name):
+        return Unfit(why="somebody wants it back now")
     most_s = PACES.get(cause.cause, 15) * case.pace_s
     if case.age_s >= most_s:
         return Unfit(why=f"waited for {most_s:.0f} s, and it is not over")

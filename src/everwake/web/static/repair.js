@@ -87,9 +87,9 @@ export class Repair {
     }
   }
 
-  #show({ decision, why, next, plan, refused }) {
+  #show({ decision, well, why, next, plan, refused }) {
     const made = [];
-    if (decision === "wait") made.push(node("p", "", `Nothing is to be done: ${why}.`));
+    if (decision === "wait") made.push(node("p", "", `${well ? "Nothing is to be done" : "It is given time"}: ${why.replace(/\.$/, "")}.`));
     else if (!plan) made.push(node("p", "", "This needs a person. ", why), ...(next ? [node("p", "", node("b", "", "Next: "), next)] : []));
     else {
       const about = plan.about ? ` (${plan.about})` : "";
