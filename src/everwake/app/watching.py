@@ -41,7 +41,7 @@ from everwake.web.app import create
 from everwake.web.auth import require_safe
 from everwake.web.serving import listen, serving
 
-__all__ = ["Asked", "Screen", "run_watch", "watch"]
+__all__ = ["Asked", "Screen", "pass_on", "run_watch", "watch"]
 
 log = logging.getLogger(__name__)
 
@@ -237,21 +237,24 @@ class _Running:
         self._repairer.incident(incident)
 
     def _diagnosed(self, which: str, diagnosis: Diagnosis) -> None:
-        known = next((one for one in self._keeper.open_incidents if one.id == which and one.diagnosis), None)
-        # What is seen while we mend it, or once it is well again, does not say why it fell.
-        if known is not None and (
-            self._repairer.is_busy(known.service) or self._keeper.service_view(known.service).state is State.UP
-        ):
-            return
-        incident = self._keeper.diagnosed(which, diagnosis)
-        if incident is not None:
-            self._repairer.diagnosed(incident.service)
+        pass_on(which, diagnosis, self._keeper, self._repairer)
 
     def _link(self, incident: Incident) -> str:
         return self._link_to(incident.service)
 
     def _link_to(self, service: str) -> str:
         return f"{self._settings.public_url or self._url}/#/service/{service}"
+
+
+def pass_on(which: str, diagnosis: Diagnosis, keeper: Keeper, repairer: Repairer) -> None:
+    """Somebody found out why: the keeper is told, and who repairs. which: as in `Keeper.diagnosed`."""
+    known = next((one for one in keeper.open_incidents if one.id == which and one.diagnosis), None)
+    # What is seen while we mend it, or once it is well again, does not say why it fell.
+    if known is not None and (repairer.is_busy(known.service) or keeper.service_view(known.service).state is State.UP):
+        return
+    incident = keeper.diagnosed(which, diagnosis)
+    if incident is not None:
+        repairer.diagnosed(incident.service)
 
 
 def _address(settings: schema.Keeper, port: int) -> str:
