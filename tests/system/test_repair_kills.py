@@ -119,7 +119,7 @@ class Town:
 
     def begin(self) -> None:
         """Start a keeper."""
-        env = {"SIM_KEY": self.document["platform"]["key"]}
+        env = {"SIM_KEY": self.document["platform"]["key"], "PYTHONPATH": os.pathsep.join(sys.path)}
         self.keeping = ExitStack()
         self.run = self.keeping.enter_context(watching(self.folder, env=env))
         self.stack.callback(self.keeping.close)
