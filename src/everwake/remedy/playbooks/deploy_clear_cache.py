@@ -1,7 +1,7 @@
 """Deploy the latest commit, built from nothing."""
 
 from everwake.model import Cause
-from everwake.remedy.plan import Act, Case, Playbook, Unfit
+from everwake.remedy.plan import Act, Case, Playbook, Unfit, live_deploy
 from everwake.remedy.steps import Do, step
 
 __all__ = ["PLAYBOOK", "fits"]
@@ -12,6 +12,9 @@ def fits(case: Case, cause: Cause) -> Act | Unfit:
     newest = case.newest
     if newest is None or newest.status != "build_failed":
         return Unfit(why="the newest deploy did not fail while it was built")
+    live = live_deploy(case)
+    if live is not None:
+        return Unfit(why=f"{live.id} went on serving: what was not built broke nothing")
     return Act(
         playbook=PLAYBOOK.name, cause=cause.cause, about=newest.commit_id[:12], why=cause.next, deploys=1,
         costs=PLAYBOOK.costs, proved_by=PLAYBOOK.proved_by,

@@ -1,7 +1,7 @@
 """Go back to the deploy before: the last one broke it, and the one before was healthy."""
 
 from everwake.model import Cause, DeployRecord
-from everwake.remedy.plan import Act, Case, Playbook, Unfit
+from everwake.remedy.plan import Act, Case, Playbook, Unfit, Wait, live_deploy
 from everwake.remedy.steps import Do, step
 
 __all__ = ["PLAYBOOK", "fits", "good_one_before"]
@@ -10,9 +10,11 @@ __all__ = ["PLAYBOOK", "fits", "good_one_before"]
 # check that fails later than 5 min after it was passed is more often a setting that was changed.
 RECENT_PACES = 180
 RECENT_OF = {"health_check_failing": 15, "app_error": 15}
+# Who went live and ended by itself once is started again by its platform, in 19-90 s; the second time it is a loop.
+ONCE_PACES = 6
 
 
-def fits(case: Case, cause: Cause) -> Act | Unfit:
+def fits(case: Case, cause: Cause) -> Act | Wait | Unfit:
     """Where the newest deploy brought another commit, and one of before was live."""
     newest = case.newest
     if newest is None:
@@ -21,11 +23,17 @@ def fits(case: Case, cause: Cause) -> Act | Unfit:
         return Unfit(why=f"the deploy {newest.id} is under way")
     if newest.trigger == "rollback":
         return Unfit(why="the newest deploy is a rollback already")
+    live = live_deploy(case)
+    if newest.has_failed and live is not None:
+        return Unfit(why=f"{newest.id} failed, and {live.id} went on serving: there is nothing to go back from")
     if newest.status == "live" and not _is_recent(case, cause, newest):
         return Unfit(why="it served well for long with this deploy")
     good = good_one_before(case, newest)
     if good is None:
         return Unfit(why="no deploy of another commit was live before")
+    left_s = ONCE_PACES * case.pace_s - case.age_s
+    if newest.status == "live" and cause.cause == "crashed_at_start" and left_s > 0 and not case.asked:
+        return Wait(why="it ended once, and its platform starts it again", for_s=min(case.pace_s, left_s + 0.1))
     return Act(
         playbook=PLAYBOOK.name, cause=cause.cause, about=f"from {newest.commit_id[:12] or newest.id}", deploys=1,
         why=f"{newest.id} broke it ({cause.cause}), and {good.id} was healthy before", costs=PLAYBOOK.costs,
