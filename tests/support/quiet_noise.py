@@ -6,6 +6,7 @@ a restart, a stall) is kept from following another one of the same service at on
 """
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -33,18 +34,19 @@ ERROR = (
 
 
 class Noise:
-    """Makes it. made: how often each kind was."""
+    """Makes it. made: how often each kind was.   dice: its own, so that a keeper that looks otherwise meets the same."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.dice = world, world.dice
+    def __init__(self, world: World, dice: random.Random) -> None:
+        self.world, self.dice = world, dice
         self.made: Counter[str] = Counter()
         self._free_at_s: dict[str, float] = {}
         self._deeds: dict[str, Callable[[Hosted], Awaitable[None]]] = {
             "slow": self._slow, "stall": self._stall, "throttled": self._throttled, "deploy by a person": self._deploy,
-            "long deploy": self._long_deploy, "deploy with a gap": self._deploy_with_gap, "deploy that fails": self._failing_deploy,
-            "deploy dropped for a newer": self._dropped_deploy, "rollback by a person": self._rollback,
-            "restart by a person": self._restart, "restart by the platform": self._restart_by_platform,
-            "moved by the platform": self._moved, "crash and back": self._crash, "suspended by a person": self._suspended,
+            "long deploy": self._long_deploy, "deploy with a gap": self._deploy_with_gap,
+            "deploy that fails": self._failing_deploy, "deploy dropped for a newer": self._dropped_deploy,
+            "rollback by a person": self._rollback, "restart by a person": self._restart,
+            "restart by the platform": self._restart_by_platform, "moved by the platform": self._moved,
+            "crash and back": self._crash, "suspended by a person": self._suspended,
             "variable changed by a person": self._variable,
         }  # fmt: skip
         self._at_once: dict[str, Callable[[Hosted], None]] = {
@@ -307,7 +309,10 @@ def _bad_commit(world: World, one: Hosted) -> None:
 
 
 def _hung(world: World, one: Hosted) -> None:
-    """Alive, and answers nobody any more; its platform says nothing."""
+    """Alive, and answers nobody any more, its platform neither."""
+    world.happened(
+        one, "server_failed", instanceID="one", reason={"evicted": False, "unhealthy": "no answer for too long"}
+    )
 
 
 FAULTS: Mapping[str, Callable[[World, Hosted], None]] = {

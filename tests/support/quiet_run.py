@@ -1,10 +1,11 @@
 """The keeper's loop, its diagnosing and its repairing as `everwake watch` ties them together, over hours of a scripted world.
 
-Real are the keeper, the state machine, the incidents, the own line, the diagnosis with all its rules, plan, guard, steps and proof;
+Real are the keeper, the state machine, the incidents, the own line, the diagnosis with all its rules, plan, guard, steps, proof;
 scripted are what a look sees and what the platform tells. Everything is drawn from one seed, so that a run can be made again.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -48,9 +49,10 @@ HOUR_S = 3_600.0
 class Outcome:
     """What came of a run. hours: of the keeper's clock, for each of `services`.   noises: by kind, how often each was made.
 
-    met: by kind, how many looks, beats and questions of the keeper met it.   states: how often each was entered.   own_line: how
-    often the keeper found that it was its own line.   remedies: all that were proposed or begun.   writes: what was asked of the
-    platform.   mended: whether the fault that was put in is gone.   worst: a `failed` or `broken` line of the log, if there was one.
+    met: by kind, how many looks, beats and questions met it.   states, causes: how often a service moved to it, or was found to
+    have it.   own_line: how often it was our own line.   asked: messages to people about repairs.   remedies: all that were begun
+    or proposed.   writes: what was asked of the platform.   mended: whether the fault that was put in is gone.   errors: what was
+    logged as one, for a keeper that cannot think repairs nothing either.
     """
 
     seed: int
@@ -69,6 +71,7 @@ class Outcome:
     remedies: tuple[RemedyRun, ...] = ()
     writes: tuple[tuple[str, str], ...] = ()
     mended: bool = False
+    errors: list[str] = field(default_factory=list)
     took_s: float = 0.0
 
 
@@ -178,6 +181,18 @@ class _Recorder:
     def said(self, line: LogLine) -> None: ...
 
 
+class _Errors(logging.Handler):
+    """Remembers what is logged as an error."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(logging.ERROR)
+        self._outcome = outcome
+
+    def emit(self, record: logging.LogRecord) -> None:
+        why = record.exc_info[1] if record.exc_info else None
+        self._outcome.errors.append(f"{record.getMessage()}: {type(why).__name__} {why}"[:300])
+
+
 class _Doors(Doors):
     """The platform of the world behind every door; what is asked of it is the product's own."""
 
@@ -190,9 +205,12 @@ class _Doors(Doors):
 
 
 async def _hours(seed: int, hours: float, repair: str, fault: str, said: Callable[[str], None]) -> Outcome:
-    clock, described, dice = VirtualClock(), fleet(repair), random.Random(seed)
-    world, steps = World(clock, dice, described), MemorySteps()
-    noise, outcome = Noise(world), Outcome(seed=seed, hours=hours, services=len(described.services))
+    clock, described = VirtualClock(), fleet(repair)
+    world, steps = World(clock, random.Random(f"{seed} world"), described), MemorySteps()
+    noise, outcome = (
+        Noise(world, random.Random(f"{seed} noise")),
+        Outcome(seed=seed, hours=hours, services=len(described.services)),
+    )
     own_line = OwnLineProbe(described, clock, world.resolve)  # type: ignore[arg-type]
     doors, known = _Doors(described, world), set[str]()
 
@@ -217,6 +235,8 @@ async def _hours(seed: int, hours: float, repair: str, fault: str, said: Callabl
         clock, doors, steps, keeper, holder="one", ask=diagnoser.ask,
         say=lambda level, text, service: said(f"{clock.now():%m-%d %H:%M:%S} {text}"),
     )  # fmt: skip
+    errors = _Errors(outcome)
+    logging.getLogger("everwake").addHandler(errors)
     tasks = [asyncio.create_task(one) for one in (keeper.run(), diagnoser.run(), repairer.run(), noise.run())]
     began_s = time.perf_counter()
     end = asyncio.create_task(asyncio.sleep(hours * HOUR_S))
@@ -226,6 +246,7 @@ async def _hours(seed: int, hours: float, repair: str, fault: str, said: Callabl
     await asyncio.wait((end, *tasks), return_when=asyncio.FIRST_COMPLETED)
     for task in (end, *tasks):
         task.cancel()
+    logging.getLogger("everwake").removeHandler(errors)
     for found in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(found, Exception):
             raise found

@@ -85,9 +85,10 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class Hosted:
-    """One service. Until when: gone (the edge gets no answer of it), stalled, slow, throttled, waking; lost: so many looks more are.
+    """One service. Until when: gone (the edge gets no answer of it), stalled, slow, throttled, waking.
 
-    broken: a real fault, which ends only by a remedy.   deploys, events: the newest first.   lines: who holds one to it.
+    lost, beats_lost, checks_lost: so many more are.   broken: a real fault, which ends only by a remedy.
+    deploys, events: the newest first.   lines: who holds one to it.
     """
 
     service: Service
@@ -317,7 +318,7 @@ class World:
 
 
 class ShownPlatform:
-    """The platform's API (`ports.Platform`), for the keeper: it tells what happened, and does what it is asked, which is noted."""
+    """The platform's API (`ports.Platform`), for the keeper: tells what happened, and does what it is asked, which is noted."""
 
     name = "sim"
     verbs = frozenset(

@@ -1,8 +1,6 @@
 """The keeper repairs: a real keeper, plan, guard and steps, with a clock that is moved by hand and a platform of ours."""
 
 import asyncio
-import os
-import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,19 +34,15 @@ from everwake.model import (
 )
 from everwake.ports import Notice, Standing
 from everwake.remedy.steps import NEEDS
-from everwake.watch import incidents, state
-from everwake.watch._kept import policy_of
 from everwake.watch.keeper import Keeper
-from everwake.watch.vantage import OwnLine, Probe
+from everwake.watch.vantage import Probe
 from tests.support.eyes import Looking
 from tests.support.fake_clock import FakeClock, settle
 from tests.support.memory_steps import MemorySteps
 
 KEY = "BACKEND_CORS_ORIGINS"
 BAD, GOOD = '["https://a.example"] -rsss', '["https://a.example"]'
-HOURS = 200 if "SOAK" not in os.environ else 10_000
 DOWN = Failure(kind=FailureKind.STATUS, phase=Phase.EXPECT, detail="502")
-NO_ROUTE = Failure(kind=FailureKind.NO_ROUTE, phase=Phase.CONNECT)
 
 
 class Platform:
@@ -384,129 +378,3 @@ async def test_a_deploy_of_a_person_is_waited_for_and_not_pushed_aside() -> None
         await one.pass_s(300)
         assert one.platform.calls == [f"write {KEY}", "deploy"]
         assert one.runs == [("fix-variables", RunState.PROVED)]
-
-
-class Watching:
-    """The keeper's own state machine, book of incidents and judgement of its own line, without its loop: ten thousand hours of
-    it pass in minutes. Stands in for the keeper (`app.repairing.Keeping`)."""
-
-    def __init__(self, service: Service, clock: FakeClock) -> None:
-        self.fleet, self.clock, self.service = Fleet(name="blabbin", services=(service,)), clock, service
-        self.policy, self.watch, self.book = policy_of(service), state.Watch(), incidents.Book()
-        self.own_line, self.has_route = OwnLine(), True
-        self.told: Callable[[Incident], None] = lambda incident: None
-        self.see: Callable[[], Failure | None] = lambda: None
-        self.last: Observation | None = None
-        self.opened = 0
-
-    @property
-    def trouble(self) -> tuple[str, ...]:
-        return (self.own_line.ours,) if self.own_line.ours else ()
-
-    @property
-    def open_incidents(self) -> tuple[Incident, ...]:
-        return tuple(entry.incident for entry in self.book.open.values())
-
-    def service_view(self, name: str) -> state.Watch:
-        return self.watch
-
-    def acted(self, name: str, action: object) -> None: ...
-    def proved(self, name: str, proof: object) -> None: ...
-
-    async def look(self, name: str) -> Observation:
-        self.one_look()
-        assert self.last is not None
-        return self.last
-
-    def one_look(self) -> float:
-        """Look once; seconds until the next look."""
-        now_s, failure = self.clock.monotonic(), self.see()
-        status = 502 if failure is DOWN else 200 if failure is None or failure.kind is FailureKind.SLOW else None
-        seen = Observation(
-            service=self.service.name, check="http", at=self.clock.now(), took_s=0.2, status=status, failure=failure,
-            headers={"x-render-routing": "no-deploy"} if failure is DOWN else {},
-        )  # fmt: skip
-        self.last = seen
-        if self.own_line.saw(seen, "chatbot.example", now_s):
-            self.own_line.probed(Probe(resolves=self.has_route, has_route=self.has_route))
-        if self.own_line.excuses(seen) and self.watch.state is not State.DOWN:
-            self.watch, move = state.tell(
-                self.watch, self.service.name, State.UNKNOWN, self.clock.now(), "our own line"
-            )
-            self._follow(move, None)
-            return state.pause_s(State.UNKNOWN, self.policy)
-        step = state.advance(self.watch, seen, self.policy)
-        self.watch = step.watch
-        self._follow(step.move, step.evidence)
-        return step.next.after_s if step.next else self.policy.every_s
-
-    def _follow(self, move: Transition | None, first: Observation | None) -> None:
-        now_s, changed = self.clock.monotonic(), tuple[Incident, ...]()
-        known = {one.id for one in self.open_incidents}
-        if move is not None:
-            self.book, changed = incidents.follow(self.book, move, first, {}, now_s)
-        self.book, told = incidents.pass_time(self.book, now_s)
-        for one in (*changed, *(each.incident for each in told)):
-            self.opened += one.id not in known and one.closed_at is None
-            known.add(one.id)
-            self.told(one)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(7_200)
-async def test_in_quiet_hours_with_noise_nothing_is_ever_repaired() -> None:
-    """Slow answers, single lost looks, rollovers by people, our own network down: the rules themselves judge what is seen."""
-    dice, clock = random.Random(6), FakeClock()
-    service = Service(name="chatbot", url="https://chatbot.example", platform="sim", repair="auto", plan="starter")
-    platform, steps, watching = Platform(clock), MemorySteps(), Watching(service, clock)
-
-    async def ask(name: str) -> Diagnosis:
-        told = Told(
-            platform="render", service=platform.host, deploys=tuple(platform.made), variables=dict(platform.env)
-        )
-        repairer.told(name, told)
-        seen = [watching.last] if watching.last else []
-        return diagnose(facts_of_service(service, seen, told, None, watching.fleet))
-
-    repairer = Repairer(clock, Doors(platform), steps, watching, holder="one", ask=ask)  # type: ignore[arg-type]
-    watching.told = repairer.incident
-    noise: dict[str, Any] = {"what": "", "until_s": 0.0}
-    lost, slow = (
-        Failure(kind=FailureKind.RESET, phase=Phase.FIRST_BYTE),
-        Failure(kind=FailureKind.SLOW, phase=Phase.EXPECT),
-    )
-
-    def see() -> Failure | None:
-        what = noise["what"]
-        if what == "once":
-            noise["what"] = ""
-            return lost
-        if what and clock.monotonic() < noise["until_s"]:
-            return {"slow": slow, "route": NO_ROUTE, "rollover": DOWN}[what]
-        if what == "rollover":
-            platform.made[0] = replace(platform.made[0], status="live", finished_at=clock.now())
-        noise["what"], watching.has_route = "", True
-        return None
-
-    watching.see = see
-    running = asyncio.create_task(repairer.run())
-    await settle()
-    kinds = {"once": 0.0, "slow": 300.0, "route": 400.0, "rollover": 60.0, "": 0.0}
-    happened = set()
-    for n in range(HOURS):
-        what = dice.choice(list(kinds))
-        noise["what"], noise["until_s"] = what, clock.monotonic() + kinds[what]
-        watching.has_route = what != "route"
-        if what == "rollover":  # a person deploys, and for a minute nobody is there
-            platform.made.insert(0, platform._record(f"dep-p{n}", "update_in_progress", f"c{n}"))
-            platform.takes_s, platform.made = kinds[what], platform.made[:20]
-        until_s = clock.monotonic() + 3_600
-        while clock.monotonic() < until_s:
-            await clock.advance(min(watching.one_look() or 0.1, until_s - clock.monotonic()))
-            happened.add(watching.watch.state)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert (platform.calls, steps.runs, steps.notices) == ([], {}, {})
-    # The noise was heard: else nothing would be shown by this.
-    assert {State.UP, State.DOWN, State.DEGRADED, State.UNKNOWN} <= happened
-    assert watching.opened > HOURS / 20
