@@ -426,6 +426,7 @@ class RemedyRun:
     playbook: its name; about: what it tells from another run of the same (the variables, the deploy).   cause, why: the finding.
     by: "keeper" or who said yes.   before: how the service stood, and in `back_to` which deploy served then, if one did.
     target: its id on the platform.   deploys: how many deploys it makes.   holder, held_until: the lease of who is at it.
+    proof: what the looks right after it have shown.   soak: the seven criteria, once it was watched for as long as they ask for.
     """
 
     id: str
@@ -449,6 +450,7 @@ class RemedyRun:
     ended_at: datetime | None = None
     outcome: str = ""
     proof: Proof | None = None
+    soak: Proof | None = None
     holder: str = ""
     held_until: datetime | None = None
 

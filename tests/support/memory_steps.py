@@ -79,6 +79,14 @@ class MemorySteps:
         await self.told(notices)
         return True
 
+    async def soaked(self, id: str, soak: Proof, notices: Iterable[Notice] = ()) -> bool:
+        run = self.runs[id]
+        if run.state is not RunState.PROVED or run.soak is not None:
+            return False
+        self.runs[id] = replace(run, soak=soak)
+        await self.told(notices)
+        return True
+
     async def release(self, id: str, holder: str) -> None:
         if self.runs[id].holder == holder:
             self.runs[id] = replace(self.runs[id], holder="", held_until=None)

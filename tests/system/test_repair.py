@@ -59,6 +59,15 @@ def test_a_leftover_behind_the_origins_is_found_named_mended_deployed_proved_and
         until(lambda: "Chatbot was repaired: fix-variables" in told.titles, 20)
         assert "Chatbot is down" in told.titles
 
+        # The second stage: the seven criteria, over what are 15 minutes of the platform's time.
+        until(lambda: asked(f"{page}/api/v1/services/chatbot/remedy")["run"]["soak"] is not None, 60)
+        soak = asked(f"{page}/api/v1/services/chatbot/remedy")["run"]["soak"]
+        assert soak["proved"], soak
+        assert [one["name"] for one in soak["criteria"]] == [
+            "health", "keeper", "heartbeat", "sessions", "messages", "uptime", "log",
+        ]  # fmt: skip
+        until(lambda: "Chatbot stays well after fix-variables" in told.titles, 20)
+
 
 def _was_read(page: str) -> bool:
     return any("was read again" in line["text"] for line in asked(f"{page}/api/v1/log?limit=50")["items"])

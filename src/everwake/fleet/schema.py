@@ -187,6 +187,10 @@ class Keeper:
         default=None, reads="web", help="where people reach the page, for links in messages"
     )
     allow_private: bool = setting(default=True, help="whether services may have private addresses")
+    soak_s: float = setting(
+        default=900.0, ge=0, le=86_400, reads="seconds", key="soak",
+        help="how long a repaired service is held against the seven criteria; 0 not at all",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,9 @@ __all__ = [
     "notice_of_ask",
     "notice_of_end",
     "notice_of_person",
+    "notice_of_soak",
     "run_document",
+    "soak_line",
     "step_line",
     "title_of",
 ]
@@ -64,6 +66,31 @@ def notice_of_end(
     is_good = state is RunState.PROVED
     said = f"{title} was repaired: {run.playbook}" if is_good else f"{title}: {run.playbook} did not help"
     return _notice(f"{run.id}:{state.value}", run, not is_good, said, lines, at)
+
+
+def soak_line(title: str, run: RemedyRun, soak: Proof) -> str:
+    """What the seven criteria have shown, in a sentence."""
+    failed = next((one for one in soak.criteria if one.met is False), None)
+    if failed is not None:
+        return f"{title} does not stay well after {title_of(run)}: {failed.name}: {failed.said}"
+    met = sum(one.met is True for one in soak.criteria)
+    if met == len(soak.criteria):
+        return f"{title} stays well after {title_of(run)}: every criterion is met"
+    return (
+        f"{title} after {title_of(run)}: {met} of {len(soak.criteria)} criteria are met, the others could not be shown"
+    )
+
+
+def notice_of_soak(title: str, run: RemedyRun, soak: Proof, link: str, at: datetime) -> Notice:
+    """The second stage: what was seen in the quarter of an hour after a remedy was proved."""
+    is_bad = any(one.met is False for one in soak.criteria)
+    marks = {True: "met", False: "NOT MET", None: "not shown"}
+    lines = [
+        f"{soak_line(title, run, soak)}.", *[f"- {one.name}: {marks[one.met]}: {one.said}" for one in soak.criteria],
+        *([f"Look into it: everwake why {run.service}"] if is_bad else []), *([link] if link else []),
+    ]  # fmt: skip
+    said = f"{title} does not stay well after {run.playbook}" if is_bad else f"{title} stays well after {run.playbook}"
+    return _notice(f"{run.id}:soak", run, is_bad, said, lines, at)
 
 
 def notice_of_person(service: str, title: str, incident: str, ask: AskHuman, link: str, at: datetime) -> Notice:
@@ -131,13 +158,16 @@ def run_document(run: RemedyRun) -> dict[str, Any]:
             }
             for one in run.steps
         ],
-        "proof": {
-            "proved": run.proof is not None and run.proof.is_proved,
-            "criteria": [
-                {"name": one.name, "met": one.met, "said": one.said} for one in (run.proof.criteria if run.proof else ())
-            ],
-        },
+        "proof": _proof_document(run.proof),
+        "soak": None if run.soak is None else _proof_document(run.soak),
     }  # fmt: skip
+
+
+def _proof_document(proof: Proof | None) -> dict[str, Any]:
+    return {
+        "proved": proof is not None and proof.is_proved,
+        "criteria": [{"name": one.name, "met": one.met, "said": one.said} for one in (proof.criteria if proof else ())],
+    }
 
 
 def _when(at: datetime | None) -> str | None:

@@ -135,6 +135,7 @@ _SCHEMAS: Mapping[str, Schema] = {
             ),
         },
         proof=_object(proved=_FLAG, criteria={"type": "array"}),
+        soak=_or_null(_object(proved=_FLAG, criteria={"type": "array"})),
     ),
     "Planned": _object(
         service=_TEXT, decision={"type": "string", "enum": ["act", "wait", "ask"]}, well=_FLAG, why=_TEXT, next=_TEXT,

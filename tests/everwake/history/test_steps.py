@@ -119,6 +119,20 @@ async def test_an_end_its_proof_and_its_message_are_one(steps: Steps) -> None:
     await steps.told([notice])
 
 
+async def test_what_the_seven_criteria_have_shown_is_kept_once_and_only_of_what_is_proved(steps: Steps) -> None:
+    soak = Proof(criteria=(Criterion(name="uptime", met=True, said="up for 15 min"),))
+    notice = Notice(key="rem-1:soak", service="chatbot", incident="inc-1", opened=False, title="t", body="b", at=START)
+    await steps.propose(a_run())
+    assert not await steps.soaked("rem-1", soak, (notice,))
+    await steps.claim("rem-1", "keeper-1", START, LEASE_S)
+    await steps.advance("rem-1", "keeper-1", RunState.PROVED, START)
+    assert await steps.soaked("rem-1", soak, (notice,))
+    assert not await steps.soaked("rem-1", Proof(), (notice,))
+    known = await steps.run("rem-1")
+    assert known is not None
+    assert known.soak == soak
+
+
 async def test_the_past_is_told_from_a_time_on_and_by_service(steps: Steps) -> None:
     for n, service in enumerate(("chatbot", "backend", "redis")):
         run = replace(a_run(f"rem-{n}", service), asked_at=START + later(n))

@@ -140,12 +140,14 @@ export class Repair {
       node("h3", "", `${run.remedy}${about}`),
       steps(run.steps),
     ];
-    const shown = run.proof.criteria.map(({ name, met, said }) => ({
-      says: name.replaceAll("_", " "),
-      state: met ? "done" : "failed",
-      said,
-    }));
-    if (shown.length) made.push(node("h3", "", "What the checks saw after it"), steps(shown));
+    for (const [title, proof] of [["What the checks saw after it", run.proof], ["The seven criteria, while it was watched on", run.soak]]) {
+      const shown = (proof?.criteria ?? []).map(({ name, met, said }) => ({
+        says: name.replaceAll("_", " "),
+        state: met ? "done" : met === null ? "unknown" : "failed",
+        said,
+      }));
+      if (shown.length) made.push(node("h3", "", title), steps(shown));
+    }
     if (run.outcome) made.push(node("p", "problem", run.outcome));
     made.push(node("p", "dim", `Begun by ${run.by}${run.began_at ? `, ${moment(run.began_at, server.now())}` : ""}.`));
     if (this.drawn !== JSON.stringify(run)) this.body.replaceChildren(...made);
