@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 __all__ = ["OpenPage", "browser", "chromium_path", "open_page"]
 
@@ -34,6 +34,9 @@ _FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+# What is waited for comes in a moment, but for a machine that others use too.
+expect.set_options(timeout=15_000)
 
 OpenPage = Callable[..., Awaitable[Page]]
 

@@ -59,6 +59,7 @@ def test_the_chat_fleet_is_watched_and_a_killed_chatbot_is_known_told_and_known_
         assert time.monotonic() - began < 5.0, "whatever the interval, which is 3 minutes"
         assert run.states == {"chatbot": "down", "backend": "up", "redis-service": "up"}
         run.until_line("Chatbot WebSocket closed (reconnecting in ")
+        until(lambda: run.incidents, 10)  # it is written a moment after it is known
         (incident,) = run.incidents
         assert (incident["service"], incident["closed_at"]) == ("chatbot", None)
         assert incident["first"]["failure"]["kind"] in ("refused", "reset")

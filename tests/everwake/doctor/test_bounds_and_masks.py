@@ -87,10 +87,12 @@ def test_a_value_of_a_megabyte_takes_no_memory_beyond_a_few_times_itself() -> No
 @pytest.mark.parametrize("line", [lambda n: "A_B=1\n", lambda n: f"A_{n}=1\n"], ids=["the same", "others"])
 def test_a_file_of_many_lines_takes_time_in_proportion(line: Callable[[int], str]) -> None:
     """Quadratic, the longer of the two would take 36 times as long as the shorter."""
-    took = []
-    for count in (1_000, 6_000):
+
+    def took_s(count: int) -> float:
         text = "".join(line(n) for n in range(count))
         began = time.process_time()
         examine(text, {"reader": "shell"})
-        took.append(time.process_time() - began)
-    assert took[1] < 0.3 + 12 * took[0]
+        return time.process_time() - began
+
+    # The best of several: whoever else uses this machine makes some of them slower, none quicker.
+    assert min(took_s(6_000) for _ in range(3)) < 0.1 + 15 * min(took_s(1_000) for _ in range(3))

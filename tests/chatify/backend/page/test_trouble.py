@@ -141,6 +141,7 @@ async def test_who_does_not_want_to_wait_has_it_tried_now(open_page: OpenPage, b
 
 
 async def test_what_was_never_sent_survives_a_reload(open_page: OpenPage, backend: FakeBackend) -> None:
+    backend.has_lines = False  # a line that opens has it tried at once, which is not what this is about
     page = await open_page(backend.url)
     backend.refusals.append(Problem(503, "store_unavailable", "The store is away.", retry_after_s=60))
     await say(page, "Keep me")
