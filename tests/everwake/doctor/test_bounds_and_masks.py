@@ -73,8 +73,8 @@ def test_what_can_never_be_so_long_is_an_error(text: str, name: str) -> None:
     assert (found.key, found.problem, found.is_error) == (name, "bad_type", True)
 
 
-def test_a_value_of_a_megabyte_takes_no_memory_beyond_a_few_times_itself() -> None:
-    text = "DATABASE_URL=postgres://" + "a:@" * 400_000
+def test_a_long_value_takes_no_memory_beyond_a_few_times_itself() -> None:
+    text = "DATABASE_URL=postgres://" + "a:@" * 100_000
     tracemalloc.start()
     try:
         examine(text)

@@ -169,12 +169,12 @@ def test_hostile_values_take_time_in_proportion(piece: str) -> None:
     """Quadratic, the longer of the two would take 16 times as long as the shorter, and minutes at a megabyte."""
     for key in ("CORS_ORIGINS", "REDIS_URL", "OPENAI_API_KEY", "TLS_PRIVATE_KEY", "X"):
         took = []
-        for size in (10_000, 40_000):
+        for size in (5_000, 20_000):
             value = f"redis://a{piece * (size // len(piece))}b"
             rounds = []
-            for _ in range(3):
+            for _ in range(2):
                 began = time.process_time()
                 examine({key: value}, {"environment": "production"})
                 rounds.append(time.process_time() - began)
             took.append(min(rounds))
-        assert took[1] < 0.3 + 9 * took[0]
+        assert took[1] < 0.15 + 9 * took[0]
