@@ -1,7 +1,7 @@
 """The verbs at the edge: what the capabilities ask of clock, history and channels, as small Protocols."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from everwake.model import (
     Transition,
 )
 
-__all__ = ["Clock", "Notice", "Platform", "Recorder", "Standing", "Steps", "Switch"]
+__all__ = ["Clock", "Notice", "Platform", "Recorder", "Standing", "Steps", "Switch", "Undo", "Written"]
 
 
 class Clock(Protocol):
@@ -214,6 +214,9 @@ class Steps(Protocol):
     ) -> Awaitable[bool]:
         """It goes on to another state, or ends. One that waits for a yes needs no lease for being dropped."""
 
+    def soaked(self, id: str, soak: Proof, notices: Iterable[Notice] = ()) -> Awaitable[bool]:
+        """What the seven criteria have shown of one that is proved, and what is told of it. False: that is known already."""
+
     def release(self, id: str, holder: str) -> Awaitable[None]:
         """Let go of it, so that the next one need not wait for the end of the lease."""
 
@@ -234,4 +237,40 @@ class Steps(Protocol):
 
     def set_switch(self, switch: Switch) -> Awaitable[bool]:
         """Put it; whether that changed anything."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a remedy wrote into variables. before: what stood there, None where nothing did.   wrote: what came there; same keys.
+
+    is_whole: False where some of it cannot be read any more.
+    """
+
+    before: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    wrote: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_whole: bool = True
+
+    def then(self, later: "Written") -> "Written":
+        """Both, one after the other. Where the later one found what this one had written, what this one had found counts."""
+        found = {
+            key: self.before[key] if key in self.wrote and value == self.wrote[key] else value
+            for key, value in later.before.items()
+        }
+        return Written(
+            before={**self.before, **found}, wrote={**self.wrote, **later.wrote}, is_whole=self.is_whole and later.is_whole
+        )  # fmt: skip
+
+
+class Undo(Protocol):
+    """What is needed to take back what a remedy wrote, for whoever comes next. From what is stored nobody can read a value."""
+
+    def keep(self, run: str, service: str, written: Written) -> Awaitable[None]:
+        """Before it is written; once more for each further write. Raises OutOfReach: then nothing may be written."""
+
+    def recall(self, run: str, service: str) -> Awaitable[Written | None]:
+        """All that a run wrote; None where nothing is kept, or no longer. Raises OutOfReach."""
+
+    def forget(self, incident: str) -> Awaitable[None]:
+        """The incident is over, and nothing that was done in it will be undone. Raises OutOfReach."""
         ...

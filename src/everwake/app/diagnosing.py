@@ -16,7 +16,7 @@ from everwake.app.why import Told, ask_platform, facts_of_service, or_why_not, p
 from everwake.diagnose import diagnose
 from everwake.diagnose.causes import is_fault
 from everwake.errors import Misused
-from everwake.fleet.schema import Fleet, Service
+from everwake.fleet.schema import Fleet, Secret, Service
 from everwake.model import Diagnosis, Incident, Observation
 from everwake.platforms import Connection
 from everwake.ports import Clock
@@ -67,6 +67,14 @@ class Doors:
                 door = None
             self._open[name] = await self._stack.enter_async_context(door) if door is not None else None
         return self._open[name]
+
+    def key_of(self, name: str) -> Secret | None:
+        """The key of the platform that runs a service; None where there is none, or no such service."""
+        service = next((one for one in self._fleet.services if one.name == name), None)
+        if service is None or service.platform is None:
+            return None
+        access = access_of(self._fleet, service.platform, self._environ)
+        return None if access is None else access.key
 
     async def tell(self, service: Service) -> Told:
         """What its platform tells of it now; that it cannot be asked is told too."""

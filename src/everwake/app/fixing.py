@@ -4,8 +4,6 @@ Alone, it holds the data folder as a keeper does: nobody else can act meanwhile,
 """
 
 import asyncio
-import os
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from urllib.parse import quote
 
 from everwake.app.diagnosing import Diagnoser, Doors
 from everwake.app.fleet_found import fleet_found
+from everwake.app.holder import has_ended, new_holder
 from everwake.app.past import Past
 from everwake.app.platform import reach, simulated
 from everwake.app.reach import RunningKeeper, running_keeper
@@ -25,6 +24,7 @@ from everwake.errors import Finding, Misused, OutOfReach
 from everwake.fleet.naming import no_service
 from everwake.fleet.schema import Fleet, PlatformSettings, Secret, Service
 from everwake.history.steps import StepStore
+from everwake.history.undo import SealedUndo
 from everwake.model import Action, Incident, Observation, Proof, RunState, State
 from everwake.ports import Switch
 from everwake.remedy.telling import decision_document, run_document
@@ -189,7 +189,7 @@ async def _alone(fleet: Fleet, asked: Asked) -> AsyncIterator["_Alone"]:
             Doors(fleet, asked.environ) as doors,
         ):
             steps, keeping = StepStore(past.history), _Lone(fleet, checks, past.standings)
-            yield _Alone(asked.by, clock, doors, steps, keeping)
+            yield _Alone(asked.by, clock, doors, steps, SealedUndo(past.history, clock, doors.key_of), keeping)
 
 
 class _Lone:
@@ -239,7 +239,9 @@ class _Alone(Fixer):
 
     through = "alone"
 
-    def __init__(self, by: str, clock: SystemClock, doors: Doors, steps: StepStore, keeping: _Lone) -> None:
+    def __init__(
+        self, by: str, clock: SystemClock, doors: Doors, steps: StepStore, undo: SealedUndo, keeping: _Lone
+    ) -> None:  # fmt: skip
         self._by, self._clock, self._steps, self._keeping = by, clock, steps, keeping
         self._seen: Callable[[Document], None] = lambda run: None
         self._diagnoser = Diagnoser(
@@ -247,7 +249,7 @@ class _Alone(Fixer):
             found=lambda incident, diagnosis: None, told=lambda name, told: self._repairer.told(name, told),
         )  # fmt: skip
         self._repairer = Repairer(
-            clock, doors, steps, keeping, holder=f"fix-{os.getpid()}-{secrets.token_hex(3)}", ask=self._diagnoser.ask,
+            clock, doors, steps, keeping, holder=new_holder("fix"), has_ended=has_ended, undo=undo, ask=self._diagnoser.ask,
             changed=lambda run: self._seen(run_document(run)),
         )  # fmt: skip
 

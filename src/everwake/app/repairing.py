@@ -21,7 +21,7 @@ from everwake.errors import EverwakeError, Finding, OutOfReach
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import Action, Diagnosis, Incident, Level, Observation, Proof, RemedyRun, RunState, State, StepState
 from everwake.platforms import intend
-from everwake.ports import Clock, Notice, Platform, Steps, Switch
+from everwake.ports import Clock, Notice, Platform, Steps, Switch, Undo
 from everwake.remedy import playbooks
 from everwake.remedy.execute import Executor, Mended, Surroundings
 from everwake.remedy.guard import Asked, Go, Later, Limits, No, judge
@@ -29,6 +29,7 @@ from everwake.remedy.plan import WELL, Act, AskHuman, Case, Decision, Playbook, 
 from everwake.remedy.prove import Prover
 from everwake.remedy.standing import Planned, Standing
 from everwake.remedy.telling import notice_of_ask, notice_of_end, notice_of_person, step_line, title_of
+from everwake.remedy.undo import InProcess
 
 __all__ = ["Keeping", "Repairer"]
 
@@ -95,7 +96,7 @@ class Repairer:
     person's question.
 
     holder: who this is, for leases.   has_ended: whether another holder is surely gone, so that its lease need not be waited for.
-    ask: why a service is not well, asked anew; what its platform told comes by `told`.
+    undo: as in `Executor`.   ask: why a service is not well, asked anew; what its platform told comes by `told`.
     outgoing: a notice as one for each channel.   noticed: called after something was put into the outbox.   say: for the log.
     """
 
@@ -108,6 +109,7 @@ class Repairer:
         *,
         holder: str,
         has_ended: Callable[[str], bool] = lambda holder: False,
+        undo: Undo | None = None,
         ask: Callable[[str], Awaitable[Diagnosis | None]],
         outgoing: Callable[[Sequence[Notice]], Sequence[Notice]] = tuple,
         noticed: Callable[[], None] = lambda: None,
@@ -122,7 +124,8 @@ class Repairer:
         self._link, self._changed, self._holder, self._has_ended = link, changed, holder, has_ended
         self._books, self._limits = playbooks() if books is None else books, limits or Limits()
         around = Surroundings(platform=self._platform, mend=self._mend, look=keeping.look, intention=intend)
-        self._executor = Executor(steps, clock, holder, around, seen=self._stepped)
+        self._undo = undo or InProcess()
+        self._executor = Executor(steps, clock, holder, around, undo=self._undo, seen=self._stepped)
         self._prover = Prover(clock=clock, look=keeping.look, ask=ask, faults=FAULTS)
         self._told: dict[str, Told] = {}
         self._thoughts: dict[str, _Thought] = {}
@@ -150,6 +153,7 @@ class Repairer:
                 self._thoughts.pop(name, None)
             if run is not None and run.state is RunState.ASKED:
                 self._start(name, self._drop(run, "it is over"))
+            self._start(name, self._forget(incident.id))
         elif name not in self._thoughts:
             self._thoughts[name] = _Thought(due_s=self._clock.monotonic())
             self._wake.set()
@@ -180,6 +184,12 @@ class Repairer:
                 thought.due_s = self._clock.monotonic()
             self._wake.set()
         return changed
+
+    def soaked(self, run: RemedyRun) -> None:
+        """The seven criteria have shown something of a remedy that is proved."""
+        known = self._runs.get(run.service)
+        if known is not None and known.id == run.id:
+            self._know(run)
 
     def is_busy(self, name: str) -> bool:
         """Whether a remedy of it is under way or being proved."""
@@ -486,6 +496,9 @@ class Repairer:
             )
         await self._steps.told(self._outgoing((notice,)))
         self._noticed()
+
+    async def _forget(self, incident: str) -> None:
+        await self._undo.forget(incident)
 
     async def _drop(self, run: RemedyRun, why: str) -> None:
         now = self._clock.now()

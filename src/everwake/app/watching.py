@@ -15,6 +15,7 @@ from typing import Protocol
 from everwake.app.collecting import collect_rarely
 from everwake.app.diagnosing import Diagnoser, Doors
 from everwake.app.door import Door, Listeners
+from everwake.app.evidence import gathered
 from everwake.app.eyes import CheckEyes
 from everwake.app.holder import has_ended, new_holder
 from everwake.app.own_line import OwnLineProbe
@@ -22,6 +23,7 @@ from everwake.app.past import Past
 from everwake.app.recording import Recording
 from everwake.app.repairing import Repairer
 from everwake.app.saving import Saving
+from everwake.app.soaking import Soaker
 from everwake.app.telling import channels_of
 from everwake.checks import Checks, specs
 from everwake.clock import SystemClock
@@ -31,7 +33,8 @@ from everwake.fleet.load import BadFleet, load
 from everwake.fleet.reload import Reloader
 from everwake.fleet.schema import Fleet
 from everwake.history.steps import StepStore
-from everwake.model import Diagnosis, Incident, Level, LogLine, State
+from everwake.history.undo import SealedUndo
+from everwake.model import Diagnosis, Incident, Level, LogLine, RemedyRun, State
 from everwake.notify.channel import Channel, NotSent, in_thread
 from everwake.notify.deliver import Deliverer, per_channel
 from everwake.sim.claim import Claim
@@ -128,9 +131,18 @@ class _Running:
         )  # fmt: skip
         self._repairer = Repairer(
             clock, doors, StepStore(past.history), self._keeper, holder=new_holder("keeper"), has_ended=has_ended,
+            undo=SealedUndo(past.history, clock, doors.key_of),
             ask=self._diagnoser.ask, outgoing=lambda notices: per_channel(notices, self._recording.channels),
             noticed=self._deliverer.nudge, say=self._say, link=self._link_to,
-            changed=lambda run: self._listeners.changed(run.service),
+            changed=self._remedied,
+        )  # fmt: skip
+        self._soaker = Soaker(
+            clock, StepStore(past.history), self._keeper,
+            lambda service, said, told: gathered(
+                service, self._keeper.fleet, settings.soak_s, checks, doors, said, clock, told
+            ),
+            soak_s=settings.soak_s, outgoing=lambda notices: per_channel(notices, self._recording.channels),
+            noticed=self._deliverer.nudge, say=self._say, link=self._link_to, changed=self._repairer.soaked,
         )  # fmt: skip
         for incident in self._keeper.open_incidents:
             self._diagnoser.told(incident)
@@ -152,10 +164,11 @@ class _Running:
             diagnosing = tasks.create_task(self._diagnoser.run())
             repairing = tasks.create_task(self._repairer.run())
             saving = tasks.create_task(self._saving.run())
+            soaking = tasks.create_task(self._soaker.run())
             collect_rarely()
             await told.stop.wait()
             self._screen.say("stopping")
-            for task in (keeping, reloading, diagnosing, repairing, saving):
+            for task in (keeping, reloading, diagnosing, repairing, saving, soaking):
                 task.cancel()
             await asyncio.wait((keeping,))
             # A message on its way is given a moment, for one that was sent and not marked would be sent again.
@@ -235,6 +248,10 @@ class _Running:
         self._listeners.told(incident)
         self._diagnoser.told(incident)
         self._repairer.incident(incident)
+
+    def _remedied(self, run: RemedyRun) -> None:
+        self._listeners.changed(run.service)
+        self._soaker.seen(run)
 
     def _diagnosed(self, which: str, diagnosis: Diagnosis) -> None:
         pass_on(which, diagnosis, self._keeper, self._repairer)

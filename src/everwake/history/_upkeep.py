@@ -37,9 +37,10 @@ from everwake.history.packing import (
 from everwake.history.rollup import Sketch
 from everwake.history.uptime import shares
 
-__all__ = ["KEEP_FAILURES", "KEEP_LOOKS", "MOST_LINES", "Upkeep", "cell_of", "day_key", "merged"]
+__all__ = ["KEEP_FAILURES", "KEEP_LOOKS", "KEEP_SEALED", "MOST_LINES", "Upkeep", "cell_of", "day_key", "merged"]
 
 KEEP_LOOKS = timedelta(days=7)
+KEEP_SEALED = timedelta(days=7)
 KEEP_FAILURES = timedelta(days=90)
 KEEP_TRANSITIONS = timedelta(days=400)
 MOST_LINES = 100_000
@@ -231,6 +232,7 @@ class Upkeep:
             (sql.PRUNE_KEYED.format(table="failures"), failures),
             (sql.PRUNE_LOG, MOST_LINES),
             (sql.PRUNE_NOTICES, told_us),
+            (sql.PRUNE_SEALED, to_us(now - KEEP_SEALED)),
             (sql.PRUNE_TRANSITIONS, moved_us),
             (sql.PRUNE_RUNS, moved_us),
         ):

@@ -82,4 +82,15 @@ _REMEDIES = (
 # Since when it has not been well this time: what is waited for is counted from there.
 _FALLS = ("ALTER TABLE incidents ADD COLUMN fell_us INTEGER",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES, _REMEDIES, _FALLS)
+# What the seven criteria have shown after a remedy.
+_SOAKS = ("ALTER TABLE remedies ADD COLUMN soak TEXT",)
+
+# What variables were before a remedy wrote them, sealed with a key that is not in this file (`undo`).
+_SEALED = (
+    """CREATE TABLE sealed (
+        id INTEGER PRIMARY KEY, remedy TEXT NOT NULL REFERENCES remedies (id) ON DELETE CASCADE, at_us INTEGER NOT NULL,
+        salt BLOB NOT NULL, token BLOB NOT NULL)""",
+    "CREATE INDEX sealed_by_remedy ON sealed (remedy, id)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CAUSES, _REMEDIES, _FALLS, _SOAKS, _SEALED)

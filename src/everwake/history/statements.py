@@ -97,6 +97,8 @@ PRUNE_LOG = """DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id <= (SELE
 PRUNE_NOTICES = """DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE sent_us < ? ORDER BY id LIMIT ?)"""
 PRUNE_TRANSITIONS = """DELETE FROM transitions WHERE id IN
     (SELECT id FROM transitions WHERE at_us < ? ORDER BY at_us LIMIT ?)"""
+PRUNE_SEALED = """DELETE FROM sealed WHERE id IN (SELECT sealed.id FROM sealed JOIN remedies ON remedies.id = sealed.remedy
+    LEFT JOIN incidents ON incidents.id = remedies.incident WHERE sealed.at_us < ? OR incidents.closed_us IS NOT NULL LIMIT ?)"""
 PRUNE_RUNS = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE seen_us < ? ORDER BY id LIMIT ?)"
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -23,9 +23,9 @@ MOST_RUNS = 2_000
 
 _COLUMNS = (
     "id, service, incident, playbook, about, cause, why, costs, proved_by, by_whom, state, target, before, back_to, deploys, "
-    "asked_us, began_us, ended_us, outcome, proof, holder, held_until_us"
+    "asked_us, began_us, ended_us, outcome, proof, holder, held_until_us, soak"
 )
-_ADD = f"INSERT OR IGNORE INTO remedies ({_COLUMNS}) VALUES ({', '.join('?' * 22)})"  # noqa: S608 - our own words
+_ADD = f"INSERT OR IGNORE INTO remedies ({_COLUMNS}) VALUES ({', '.join('?' * 23)})"  # noqa: S608 - our own words
 _ADD_STEP = (
     "INSERT INTO steps (remedy, n, what, says, args, state, at_us, ended_us, said) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
@@ -46,6 +46,7 @@ _MARK = "UPDATE steps SET state = ?, said = ?, ended_us = ? WHERE remedy = ? AND
 _ADVANCE = """UPDATE remedies SET state = :state, outcome = :outcome, proof = coalesce(:proof, proof), ended_us = :ended,
     holder = CASE WHEN :ended IS NULL THEN holder ELSE '' END
     WHERE id = :id AND ended_us IS NULL AND ((holder = :holder AND held_until_us > :now) OR (state = 'asked' AND :drops))"""
+_SOAKED = "UPDATE remedies SET soak = ? WHERE id = ? AND state = 'proved' AND soak IS NULL"
 _PRUNE = "DELETE FROM remedies WHERE ended_us < ?"
 _SWITCH = "SELECT is_stopped, by_whom, at_us FROM switches WHERE name = 'repairs'"
 _SET_SWITCH = """INSERT INTO switches (name, is_stopped, by_whom, at_us) VALUES ('repairs', ?, ?, ?)
@@ -133,6 +134,18 @@ class StepStore:
 
         return await self._history.write(write)
 
+    async def soaked(self, id: str, soak: Proof, notices: Iterable[Notice] = ()) -> bool:
+        """`Steps.soaked`."""
+        told = tuple(notices)
+
+        def write(connection: sqlite3.Connection) -> bool:
+            if connection.execute(_SOAKED, (write_proof(soak), id)).rowcount != 1:
+                return False
+            self._notices(connection, told)
+            return True
+
+        return await self._history.write(write)
+
     async def release(self, id: str, holder: str) -> None:
         """`Steps.release`."""
         await self._history.write(lambda connection: connection.execute(_RELEASE, (id, holder)))
@@ -197,6 +210,7 @@ class StepStore:
             self._text(run.costs), self._text(run.proved_by), self._text(run.by), run.state.value, run.target,
             run.before.value, run.back_to, run.deploys, to_us(run.asked_at), _us(run.began_at), _us(run.ended_at),
             self._text(run.outcome), write_proof(run.proof), run.holder, _us(run.held_until),
+            write_proof(run.soak),
         )  # fmt: skip
 
     def _step_row(self, id: str, n: int, step: RemedyStep) -> tuple[Any, ...]:
@@ -242,4 +256,5 @@ def _run(connection: sqlite3.Connection, row: tuple[Any, ...]) -> RemedyRun:
         proved_by=row[8], by=row[9], state=RunState(row[10]), target=row[11], before=State(row[12]), back_to=row[13],
         deploys=row[14], asked_at=to_time(row[15]), began_at=_at(row[16]), ended_at=_at(row[17]), outcome=row[18],
         proof=read_proof(row[19]), holder=row[20], held_until=_at(row[21]), steps=steps,
+        soak=read_proof(row[22]),
     )  # fmt: skip

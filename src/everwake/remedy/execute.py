@@ -3,7 +3,8 @@
 Killed anywhere, whoever holds the lease next goes on where it was. No step with an outside effect is done twice:
 
 - a deploy and a rollback go by an intention, and the platform's adapter finds the deploy that was made for it;
-- variables are read, mended as the doctor says now, and written only where that differs from what stands there;
+- variables are read, mended as the doctor says now, and written only where that differs from what stands there; what stood
+  there is kept first (`ports.Undo`), for taking it back;
 - a restart is looked for among the platform's events before it is asked for again; what nobody tells is not repeated;
 - a service that is not suspended any more is not resumed.
 """
@@ -17,8 +18,9 @@ from typing import Any
 
 from everwake.errors import EverwakeError, Finding, OutOfReach
 from everwake.model import DeployRecord, Observation, Proof, RemedyRun, RemedyStep, RunState, StepState
-from everwake.ports import Clock, Notice, Platform, Steps
+from everwake.ports import Clock, Notice, Platform, Steps, Undo, Written
 from everwake.remedy.steps import Do
+from everwake.remedy.undo import InProcess
 
 __all__ = ["LEASE_S", "Executor", "Mended", "Surroundings"]
 
@@ -68,7 +70,10 @@ class _NotNow(Finding):
 
 
 class Executor:
-    """Does the steps for one holder. seen: told of a run each time something of it changed; must return at once."""
+    """Does the steps for one holder. undo: keeps what variables were before they were written; None: this process alone does.
+
+    seen: told of a run each time something of it changed; must return at once.
+    """
 
     def __init__(
         self,
@@ -77,12 +82,11 @@ class Executor:
         holder: str,
         around: Surroundings,
         *,
+        undo: Undo | None = None,
         seen: Callable[[RemedyRun], None] = lambda run: None,
     ) -> None:
         self._steps, self._clock, self._holder, self._around, self._seen = steps, clock, holder, around, seen
-        # What variables were before we wrote them: kept here alone, for a history must not hold secrets.
-        self._before: dict[str, Mapping[str, str | None]] = {}
-        self._wrote: dict[str, Mapping[str, str]] = {}
+        self._undo = undo or InProcess()
 
     async def carry_out(self, id: str) -> RemedyRun | None:
         """Do what is left of a remedy that runs; as it is then: `PROVING`, `FAILED` or `DROPPED`. None: somebody else has it.
@@ -228,22 +232,27 @@ class Executor:
         values = {key: value for key, value in wanted.values.items() if key in keys and now.get(key) != value}
         if not values:
             return f"{', '.join(keys)}: right already"
-        self._before.setdefault(run.id, {key: now.get(key) for key in values})
-        self._wrote[run.id] = values
+        before = {key: now.get(key) for key in values}
+        await self._undo.keep(run.id, run.service, Written(before=before, wrote=values))
         await platform.set_variables(run.target, values)
         return f"wrote {', '.join(values)}"
 
     async def _put_back(self, platform: Platform, run: RemedyRun, one: RemedyStep) -> str:
-        undone = one.args.get("run", "")
-        before, wrote = self._before.get(undone), self._wrote.get(undone, {})
-        if before is None:
-            return "what they were before is not remembered"
+        known = await self._undo.recall(one.args.get("run", ""), run.service)
+        if known is None:
+            return "what they were before is not remembered any more"
         now = await platform.variables(run.target)
         # What somebody has changed since is not ours to undo.
-        values = {key: value for key, value in before.items() if now.get(key) == wrote.get(key)}
+        changed = [key for key, value in known.before.items() if now.get(key) not in (value, known.wrote[key])]
+        values = {key: value for key, value in known.before.items() if key not in changed and now.get(key) != value}
         if values:
             await platform.set_variables(run.target, values)
-        return f"put back {', '.join(values)}" if values else "somebody has changed them since"
+        said = [f"put back {', '.join(values)}"] if values else []
+        if changed:
+            said.append(f"{', '.join(changed)}: changed by somebody since, and left so")
+        if not known.is_whole:
+            said.append("what they were before cannot be read any more: the platform key has changed")
+        return "; ".join(said) or "they are as they were"
 
     async def _deploy(self, platform: Platform, run: RemedyRun, n: int, do: Do, is_again: bool) -> str:
         made_at = run.steps[0].at or run.asked_at

@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 
 from everwake.clock import SystemClock
+from everwake.errors import OutOfReach
 from everwake.fleet.schema import Secret
 from everwake.history import History
 from everwake.history.steps import StepStore
+from everwake.history.undo import SealedUndo
 from everwake.model import Observation, RemedyRun, RemedyStep, RunState, StepState
 from everwake.platforms import intend
 from everwake.platforms._door import Manners
 from everwake.platforms._kind import Access
 from everwake.platforms.render import Render
-from everwake.ports import Platform, Switch
+from everwake.ports import Platform, Switch, Undo, Written
 from everwake.remedy.execute import Executor, Mended, Surroundings
 from everwake.remedy.steps import Do, step
+from everwake.remedy.undo import InProcess
 from everwake.sim.records import DeployStatus, Trigger
 from tests.support import fake_workspace
 from tests.support.fake_workspace import FakeWorkspace
@@ -81,7 +84,9 @@ class Stage:
         return run
 
     @asynccontextmanager
-    async def keeper(self, holder: str = "keeper") -> AsyncIterator[Executor]:
+    async def keeper(
+        self, holder: str = "keeper", *, sealed_with: str = fake_workspace.KEY, undo: Undo | None = None
+    ) -> AsyncIterator[Executor]:
         """A process of its own, as far as the platform and the history can tell: it remembers nothing."""
         access = Access(key=Secret(fake_workspace.KEY, "env RENDER_API_KEY"), url=self.api.url)
         async with Render(access, self.clock, name="sim", manners=QUICK) as platform:
@@ -90,7 +95,8 @@ class Stage:
                 return platform
 
             around = Surroundings(platform=of, mend=_mend, look=_look, intention=intend)
-            yield Executor(self.steps, self.clock, holder, around)
+            sealed = SealedUndo(self.history, self.clock, lambda service: Secret(sealed_with, "env RENDER_API_KEY"))
+            yield Executor(self.steps, self.clock, holder, around, undo=undo or sealed)
 
 
 async def _mend(service: str, keys: Sequence[str], variables: Mapping[str, str]) -> Mended:
@@ -200,16 +206,83 @@ async def test_a_step_of_another_version_is_left_to_a_person_and_nothing_breaks(
     assert "polish-the-crystal" in done.outcome
 
 
-async def test_variables_are_put_back_by_who_wrote_them_and_not_over_what_a_person_wrote_since(stage: Stage) -> None:
+async def made_worse(stage: Stage) -> None:
+    """A remedy wrote its variables and deployed, and did not help."""
     async with stage.keeper() as keeper:
         await keeper.carry_out((await stage.proposed(*MEND)).id)
-        await stage.steps.claim("rem-1", "keeper", stage.clock.now(), 30)
-        assert await stage.steps.advance("rem-1", "keeper", RunState.UNPROVED, stage.clock.now())
-        await stage.workspace.set_env(stage.id, "EXTRA_ORIGINS", "a person's")
-        undo = await stage.proposed(step(Do.PUT_BACK_VARIABLES, "put back", run="rem-1"), id="rem-2")
+    assert stage.env["BACKEND_CORS_ORIGINS"] == stage.env["EXTRA_ORIGINS"] == GOOD
+    await stage.steps.claim("rem-1", "keeper", stage.clock.now(), 30)
+    assert await stage.steps.advance("rem-1", "keeper", RunState.UNPROVED, stage.clock.now())
+
+
+async def test_what_one_keeper_wrote_the_next_one_puts_back_but_not_over_what_a_person_wrote_since(
+    stage: Stage,
+) -> None:
+    await made_worse(stage)
+    await stage.workspace.set_env(stage.id, "EXTRA_ORIGINS", "a person's")
+    undo = await stage.proposed(step(Do.PUT_BACK_VARIABLES, "put back", run="rem-1"), id="rem-2")
+    async with stage.keeper("another") as keeper:
         done = await keeper.carry_out(undo.id)
     assert done is not None
+    assert done.steps[0].said == (
+        "put back BACKEND_CORS_ORIGINS; EXTRA_ORIGINS: changed by somebody since, and left so"
+    )  # fmt: skip
     assert (stage.env["BACKEND_CORS_ORIGINS"], stage.env["EXTRA_ORIGINS"]) == (BAD, "a person's")
+
+
+async def test_what_was_not_there_before_is_removed_again(stage: Stage) -> None:
+    undo = SealedUndo(stage.history, stage.clock, lambda service: Secret(fake_workspace.KEY, "env KEY"))
+    await stage.proposed(*MEND)
+    await undo.keep("rem-1", "chatbot", Written(before={"ADDED": None}, wrote={"ADDED": "1"}))
+    await stage.workspace.set_env(stage.id, "ADDED", "1")
+    await stage.steps.claim("rem-1", "keeper", stage.clock.now(), 30)
+    assert await stage.steps.advance("rem-1", "keeper", RunState.UNPROVED, stage.clock.now())
+    await stage.proposed(step(Do.PUT_BACK_VARIABLES, "put back", run="rem-1"), id="rem-2")
+    async with stage.keeper() as keeper:
+        done = await keeper.carry_out("rem-2")
+    assert done is not None
+    assert ("ADDED" in stage.env, done.steps[0].said) == (False, "put back ADDED")
+
+
+async def test_when_the_platforms_key_has_changed_that_is_said_and_the_deploy_is_taken_back_all_the_same(
+    stage: Stage,
+) -> None:
+    good = stage.workspace.deploys(stage.id)[0].id
+    await made_worse(stage)
+    undo = (
+        step(Do.PUT_BACK_VARIABLES, "put back", run="rem-1"), step(Do.ROLLBACK, "roll back", deploy=good),
+        step(Do.FOLLOW, "watch the deploy"),
+    )  # fmt: skip
+    await stage.proposed(*undo, id="rem-2")
+    async with stage.keeper("another", sealed_with="the key of after") as keeper:
+        done = await keeper.carry_out("rem-2")
+    assert done is not None
+    assert done.steps[0].said == "what they were before cannot be read any more: the platform key has changed"
+    assert (done.state, stage.asked_for(Trigger.ROLLBACK)) == (RunState.PROVING, 1)
+    assert stage.env["BACKEND_CORS_ORIGINS"] == GOOD
+
+
+class Full(InProcess):
+    """For a while nothing can be kept."""
+
+    is_full = True
+
+    async def keep(self, run: str, service: str, written: Written) -> None:
+        if self.is_full:
+            raise OutOfReach("the disk is full")
+        await super().keep(run, service, written)
+
+
+async def test_nothing_is_written_before_what_it_replaces_is_kept(stage: Stage) -> None:
+    run, undo = await stage.proposed(MEND[0]), Full()
+    async with stage.keeper(undo=undo) as keeper:
+        working = asyncio.create_task(keeper.carry_out(run.id))
+        await asyncio.sleep(1.5)
+        assert (stage.env["BACKEND_CORS_ORIGINS"], working.done()) == (BAD, False)
+        undo.is_full = False
+        done = await working
+    assert done is not None
+    assert (done.state, stage.env["BACKEND_CORS_ORIGINS"]) == (RunState.PROVING, GOOD)
 
 
 async def test_two_keepers_at_once_and_only_one_acts(stage: Stage) -> None:
@@ -243,13 +316,17 @@ PLANS = {
     "deploy": (step(Do.DEPLOY, "deploy"), step(Do.FOLLOW, "watch the deploy")),
     "rollback": (step(Do.ROLLBACK, "roll back", deploy="@good"), step(Do.FOLLOW, "watch the deploy")),
     "restart": (step(Do.RESTART, "restart"),),
-}
+    "undo": (
+        step(Do.PUT_BACK_VARIABLES, "put back", run="@before"), step(Do.ROLLBACK, "roll back", deploy="@good"),
+        step(Do.FOLLOW, "watch the deploy"),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
     ("plan", "deploys_at_write"),
-    [("mend", False), ("mend", True), ("deploy", False), ("rollback", False), ("restart", False)],
+    [("mend", False), ("mend", True), ("deploy", False), ("rollback", False), ("restart", False), ("undo", False)],
 )
 @pytest.mark.timeout(900)
 async def test_killed_at_any_moment_it_ends_and_nothing_is_done_twice(
@@ -258,14 +335,17 @@ async def test_killed_at_any_moment_it_ends_and_nothing_is_done_twice(
     stage.workspace.deploys_at_write = deploys_at_write
     dice, kills, n = random.Random(f"{plan} {deploys_at_write}"), 0, 0
     good = stage.workspace.deploys(stage.id)[0].id
-    while kills < KILLS / 5:
+    while kills < KILLS / 6:
         n += 1
         await stage.workspace.replace_env(stage.id, {"BACKEND_CORS_ORIGINS": BAD, "EXTRA_ORIGINS": BAD, "PORT": "8000"})
+        if plan == "undo":
+            await _ended_unproved(stage, await stage.proposed(MEND[0], id=f"rem-{n}-before"), dice)
         # Deploys of before are none of ours; the adapter tells them apart by a clock that knows whole seconds (see `guard`).
         await asyncio.sleep(2.1)
         before, happened = len(stage.api_deploys), stage.restarts()
         by_us = stage.asked_for(Trigger.API, Trigger.ROLLBACK)
-        steps = tuple(replace(one, args={"deploy": good}) if one.do == Do.ROLLBACK else one for one in PLANS[plan])
+        given = {Do.ROLLBACK.value: {"deploy": good}, Do.PUT_BACK_VARIABLES.value: {"run": f"rem-{n}-before"}}
+        steps = tuple(replace(one, args=given.get(one.do, one.args)) for one in PLANS[plan])
         run = await stage.proposed(*steps, id=f"rem-{n}")
         kills += await _until_ended(stage, run, dice, longest_s=0.05 if plan == "restart" else 0.18)
         ended = await stage.steps.run(run.id)
@@ -278,8 +358,18 @@ async def test_killed_at_any_moment_it_ends_and_nothing_is_done_twice(
         assert stage.restarts() - happened == (1 if plan == "restart" else 0)
         if plan == "mend":
             assert stage.env == {"BACKEND_CORS_ORIGINS": GOOD, "EXTRA_ORIGINS": GOOD, "PORT": "8000"}
+        if plan == "undo":
+            assert stage.env == {"BACKEND_CORS_ORIGINS": BAD, "EXTRA_ORIGINS": BAD, "PORT": "8000"}
         assert await stage.steps.claim(run.id, "keeper", stage.clock.now(), 30)
         assert await stage.steps.advance(run.id, "keeper", RunState.PROVED, stage.clock.now())
+
+
+async def _ended_unproved(stage: Stage, run: RemedyRun, dice: random.Random) -> None:
+    """A remedy whose writing was killed at random moments, too, and that did not help."""
+    await _until_ended(stage, run, dice, longest_s=0.05)
+    assert stage.env["BACKEND_CORS_ORIGINS"] == stage.env["EXTRA_ORIGINS"] == GOOD
+    assert await stage.steps.claim(run.id, "keeper", stage.clock.now(), 30)
+    assert await stage.steps.advance(run.id, "keeper", RunState.UNPROVED, stage.clock.now())
 
 
 async def _until_ended(stage: Stage, run: RemedyRun, dice: random.Random, longest_s: float) -> int:
