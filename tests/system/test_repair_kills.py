@@ -77,12 +77,19 @@ class Remedy:
 
 @dataclass
 class Town:
-    """A platform and a keeper, each in its own process. fell: where kills fell."""
+    """A platform and a keeper, each in its own process. fell: where kills fell.   words: what the services are told to be.
+
+    env: of them; looks: how the keeper looks at them.
+    """
 
     folder: Path
     dice: random.Random
     fell: Counter[str]
-    stack: ExitStack = field(default_factory=ExitStack)
+    stack: ExitStack
+    names: tuple[str, ...]
+    words: str = ""
+    given: Mapping[str, str] = field(default_factory=lambda: GOOD)
+    looks: str = ""
     kills: int = 0
     runs: list[WatchRun] = field(default_factory=list)
 
@@ -90,7 +97,7 @@ class Town:
         at = self.folder / "sim"
         at.mkdir(parents=True)
         (at / "render.yaml").write_text(
-            json.dumps({"services": [_blueprint(f"one-{n}") for n in range(SERVICES)]})  # JSON is YAML
+            json.dumps({"services": [_blueprint(name, self.words, self.given) for name in self.names]})  # JSON is YAML
         )
         argv = [sys.executable, "-m", "tests.support.sim_process", str(at)]
         self.sim = start("sim", {"PYTHONPATH": os.pathsep.join(sys.path)}, argv=argv)
@@ -102,7 +109,8 @@ class Town:
         services = "".join(
             described(
                 name, one["url"],
-                f'every = "1s"\ntimeout = "2s"\nplatform = "sim"\nplatform_id = "{one["id"]}"\nplan = "starter"\nrepair = "auto"',
+                f'every = "1s"\ntimeout = "2s"\nplatform = "sim"\nplatform_id = "{one["id"]}"\nplan = "starter"\n'
+                f'repair = "auto"\n{self.looks}',
             )
             for name, one in self.document["services"].items()
         )  # fmt: skip
@@ -256,11 +264,11 @@ class Town:
         assert set(self.run.states.values()) == {"up"}
 
 
-def _blueprint(name: str) -> Mapping[str, object]:
+def _blueprint(name: str, words: str, env: Mapping[str, str]) -> Mapping[str, object]:
     return {
         "type": "web", "name": name, "runtime": "python", "plan": "starter", "healthCheckPath": "/health",
-        "buildCommand": "", "startCommand": f"{sys.executable} {picky_service.__file__}",
-        "envVars": [{"key": key, "value": value} for key, value in GOOD.items()],
+        "buildCommand": "", "startCommand": f"{sys.executable} {picky_service.__file__} {words}",
+        "envVars": [{"key": key, "value": value} for key, value in env.items()],
     }  # fmt: skip
 
 
@@ -268,15 +276,18 @@ def _blueprint(name: str) -> Mapping[str, object]:
 def a_town(folder: Path, dice: random.Random, fell: Counter[str]) -> Iterator[Town]:
     """A town with a keeper that sees everything up."""
     with ExitStack() as stack:
-        town = Town(folder, dice, fell, stack)
+        town = Town(folder, dice, fell, stack, tuple(f"one-{n}" for n in range(SERVICES)))
         town.begin()
         town.run.until_ready()
         until(lambda: set(town.run.states.values()) == {"up"}, 20)
         yield town
 
 
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP are POSIX")
+
+
 @pytest.mark.soak
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP are POSIX")
+@posix_only
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_killed_at_any_moment_every_remedy_ends_and_nothing_is_done_twice_or_by_half(tmp_path: Path) -> None:
     fell, kills, remedies, n, began_s = Counter[str](), 0, 0, 0, time.monotonic()
@@ -310,3 +321,30 @@ def test_killed_at_any_moment_every_remedy_ends_and_nothing_is_done_twice_or_by_
 def _end(town: Town, stack: ExitStack) -> None:
     town.until_closed()
     stack.close()
+
+
+@posix_only
+def test_what_a_killed_keeper_made_worse_the_next_one_takes_back(tmp_path: Path) -> None:
+    """Its variables are wrong and it serves; mended, it does not. Who wrote them is dead when that shows."""
+    bad = {key: value + LEFTOVER for key, value in GOOD.items()}
+    with ExitStack() as stack:
+        looks = "expect = { status = 200, below_ms = 200 }"
+        town = Town(tmp_path, random.Random(SEED), Counter(), stack, ("one",), "moody", bad, looks)
+        town.begin()
+        until(lambda: any(one.phase == "proving" for one in town.remedies()), 40)
+        town.kill()
+        assert town.env("one") == GOOD
+        kept = b"".join(file.read_bytes() for file in (town.folder / "data").iterdir())
+        assert not [part for part in (b"a.example", b"b.example") if part in kept]
+        town.begin()
+        until(lambda: town.remedies()[-1].phase == "put-back-variables intended", 60)
+        town.kill()
+        town.begin()
+        until(lambda: len(town.remedies()) == 2 and town.remedies()[-1].state not in ("running", "proving"), 60)
+        mended, undone = town.remedies()
+        assert (mended.playbook, mended.state, undone.playbook) == ("fix-variables", "unproved", "rollback"), undone
+        assert {state for _, state, _ in undone.steps} == {"done"}
+        assert town.env("one") == bad
+        asked = Counter(what for what, _ in town.changes("one"))
+        assert asked == {"PUT BACKEND_CORS_ORIGINS": 2, "PUT ALLOWED_ORIGINS": 2, "POST deploys": 1, "POST rollback": 1}
+        until(lambda: town.run.states == {"one": "degraded"}, 20)
