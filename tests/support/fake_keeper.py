@@ -1,20 +1,18 @@
 """A keeper without a network behind the real web app: every service, look, incident and line is what a test says.
 
 The page cannot tell it from a real one: it is `everwake.web.app` over HTTP on a free loopback port, with a door that is
-moved by hand. Times are around now, for browsers have a clock of their own.
+moved by hand (`fake_door`). Times are around now, for browsers have a clock of their own.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from everwake.errors import Finding
 from everwake.fleet.schema import Keeper
 from everwake.model import (
     Action,
@@ -25,21 +23,15 @@ from everwake.model import (
     LogLine,
     Observation,
     Phase,
-    RemedyRun,
-    RunState,
     State,
 )
-from everwake.ports import Switch
-from everwake.remedy.plan import Act, Wait
-from everwake.remedy.standing import Planned, Standing
 from everwake.watch.view import Heart, Seen, ServiceView
 from everwake.web.app import create
-from everwake.web.door import SPANS, HistoryUnavailable, HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
+from everwake.web.door import SPANS, Resolution, Rollup, Uptime
 from everwake.web.serving import listen, serving
+from tests.support.fake_door import FakeDoor
 
 __all__ = ["BAD_VARIABLE", "FakeKeeper", "ago", "fake_keeper", "strip_of"]
-
-T = TypeVar("T")
 
 BAD_VARIABLE = Failure(
     kind=FailureKind.STATUS,
@@ -67,24 +59,12 @@ def strip_of(states: str, every_s: float = 180.0, ms: float = 300.0) -> tuple[Se
     )
 
 
-class FakeKeeper:
+class FakeKeeper(FakeDoor):
     """Move it with `add`, `set`, `say`, `tell`; what was asked for is counted in `asked`."""
 
     def __init__(self, *names: str) -> None:
-        self.name, self.monitoring = "blabbin", True
-        self.trouble: tuple[str, ...] = ()
-        self.views: dict[str, ServiceView] = {}
-        self.known: dict[str, Incident] = {}
-        self.lines: list[LogLine] = []
-        self.seen: list[Observation] = []
+        super().__init__()
         self.hours: list[Rollup] = []
-        self.has_history = True
-        self.known_hours = HoursKnown()
-        self.red = Switch()
-        self.repairs: dict[str, Standing] = {}
-        self.planned: dict[str, Planned] = {}
-        self.asked: Counter[str] = Counter()
-        self.listeners: list[Listener] = []
         self.port = 0
         self._running: contextlib.AsyncExitStack | None = None
         self.settings = Keeper()
@@ -109,11 +89,6 @@ class FakeKeeper:
             }
         )  # fmt: skip
         return self.views[name]
-
-    def set(self, name: str, **given: Any) -> None:
-        self.views[name] = replace(self.views[name], **given)
-        for listener in list(self.listeners):
-            listener.changed(name)
 
     def fall(
         self, name: str, failure: Failure = BAD_VARIABLE, cause: str | None = None, status: int | None = 502
@@ -164,12 +139,8 @@ class FakeKeeper:
         for listener in list(self.listeners):
             listener.said(line)
 
-    def tell(self, incident: Incident) -> None:
-        self.known[incident.id] = incident
-        for listener in list(self.listeners):
-            listener.told(incident)
-
-    def reload(self) -> None:
+    def reload(self, *names: str) -> None:
+        """The same services, told anew."""
         for listener in list(self.listeners):
             listener.reloaded()
 
@@ -191,68 +162,9 @@ class FakeKeeper:
 
     # --- KeeperDoor ---------------------------------------------------------------------------------------------------
 
-    @property
-    def names(self) -> Sequence[str]:
-        return list(self.views)
-
     def service(self, name: str) -> ServiceView:
+        """Not counted in `asked`, which tells what a person asked for: the page looks whenever it likes."""
         return self.views[name]
-
-    def open_incidents(self) -> tuple[Incident, ...]:
-        return tuple(one for one in self.known.values() if one.closed_at is None)
-
-    def numbers(self) -> Numbers:
-        return Numbers()
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        self.listeners.append(listener)
-        return lambda: self.listeners.remove(listener)
-
-    def free_hours(self) -> HoursKnown:
-        return self.known_hours
-
-    def named_by(self, url: str) -> str | None:
-        return next((name for name, view in self.views.items() if view.url == url.rstrip("/")), None)
-
-    def wake(self, name: str, hold_s: float) -> Sequence[str]:
-        _ = self.views[name]
-        self.asked[f"wake {name}"] += 1
-        return [name]
-
-    @property
-    def switch(self) -> Switch:
-        return self.red
-
-    async def set_switch(self, is_stopped: bool, by: str) -> bool:
-        changed, self.red = self.red.is_stopped != is_stopped, Switch(is_stopped=is_stopped, by=by)
-        for listener in list(self.listeners):
-            listener.changed("")
-        return changed
-
-    def repair(self, name: str) -> Standing:
-        _ = self.views[name]
-        return replace(self.repairs.get(name, Standing(repair="ask", switch=self.red)), switch=self.red)
-
-    async def plan(self, name: str) -> Planned:
-        _ = self.views[name]
-        self.asked[f"plan {name}"] += 1
-        return self.planned.get(name, Planned(decision=Wait(why="it is up")))
-
-    async def begin(self, name: str, by: str) -> RemedyRun:
-        self.asked[f"begin {name} by {by}"] += 1
-        planned = self.planned.get(name) if name in self.views else None
-        if name not in self.views:
-            raise KeyError(name)
-        if planned is None or not isinstance(planned.decision, Act):
-            raise Finding("nothing is to be done: it is up")
-        plan = planned.decision
-        run = RemedyRun(
-            id="rem-1", service=name, incident=f"inc-{name}", playbook=plan.playbook, cause=plan.cause, why=plan.why,
-            asked_at=datetime.now(UTC), began_at=datetime.now(UTC), steps=plan.steps, by=by, state=RunState.RUNNING,
-            about=plan.about,
-        )  # fmt: skip
-        self.repairs[name] = Standing(repair="ask", switch=self.red, run=run, decision=plan)
-        return run
 
     def start_monitoring(self) -> bool:
         return self._monitor(True)
@@ -296,38 +208,11 @@ class FakeKeeper:
         self._read()
         return {name: dict(zip(SPANS, (1.0, 0.9998, 0.99962, 0.9991), strict=True)) for name in self.views}
 
-    async def observations(
-        self, service: str, *, since: datetime, until: datetime, limit: int, cursor: str | None
-    ) -> Page[Observation]:
-        self._read()
-        return _page([one for one in self.seen if one.service == service and since <= one.at < until], limit, cursor)
-
     async def rollups(
         self, service: str, resolution: Resolution, *, since: datetime, until: datetime
     ) -> tuple[Rollup, ...]:
         self._read()
         return tuple(one for one in self.hours if since <= one.at < until)
-
-    async def incidents(self, *, service: str | None, limit: int, cursor: str | None) -> Page[Incident]:
-        self._read()
-        found = [one for one in self.known.values() if service in (None, one.service)]
-        return _page(sorted(found, key=lambda one: one.opened_at, reverse=True), limit, cursor)
-
-    async def incident(self, incident_id: str) -> Incident | None:
-        return self.known.get(incident_id)
-
-    async def log(self, *, service: str | None, limit: int, cursor: str | None) -> Page[LogLine]:
-        self._read()
-        return _page([one for one in reversed(self.lines) if service in (None, one.service)], limit, cursor)
-
-    def _read(self) -> None:
-        if not self.has_history:
-            raise HistoryUnavailable("the disk is full")
-
-
-def _page(found: Sequence[T], limit: int, cursor: str | None) -> Page[T]:
-    first = int(cursor or 0)
-    return Page(tuple(found[first : first + limit]), str(first + limit) if first + limit < len(found) else None)
 
 
 async def _listen(port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from everwake.ports import Clock
 from everwake.web.app import create
 from everwake.web.door import KeeperDoor
 from everwake.web.serving import listen, serving
-from tests.everwake.web.fake_door import FakeDoor
+from tests.support.fake_door import FakeDoor
 
 
 @dataclass

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from everwake.model import Action, Incident, Level, State
-from tests.everwake.web.fake_door import NOW, REFUSED, FakeDoor, look, view
 from tests.everwake.web.serve import site
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_door import NOW, REFUSED, FakeDoor, look, view
 
 OPENED = Incident(
     id="inc-1", service="chatbot", opened_at=NOW, cause=None, first=look("chatbot", failure=REFUSED, status=None)

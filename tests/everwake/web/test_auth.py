@@ -13,9 +13,9 @@ from everwake.fleet.schema import Keeper, Secret
 from everwake.web.app import create
 from everwake.web.auth import Attempts, Doorkeeper, is_loopback, require_safe
 from everwake.web.pages import safe_next
-from tests.everwake.web.fake_door import NOW, FakeDoor
 from tests.everwake.web.serve import Site, site
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_door import NOW, FakeDoor
 
 PASSWORD, TOKEN = Secret("open sesame", "env P"), Secret("t0ken", "env T")
 CLOSED = Keeper(password=PASSWORD, token=TOKEN)

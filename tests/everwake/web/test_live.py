@@ -10,8 +10,8 @@ import pytest
 
 from everwake.model import Incident, State
 from everwake.web import live, ring
-from tests.everwake.web.fake_door import NOW, FakeDoor
 from tests.everwake.web.serve import Event, Site, raw, site, tab
+from tests.support.fake_door import NOW, FakeDoor
 
 OPENED = Incident(id="inc-1", service="chatbot", opened_at=NOW)
 

@@ -15,7 +15,7 @@ from everwake.model import Incident, State
 from everwake.web import openapi
 from everwake.web.app import create
 from everwake.web.serving import listen, serving
-from tests.everwake.web.fake_door import NOW, REFUSED, FakeDoor, look
+from tests.support.fake_door import NOW, REFUSED, FakeDoor, look
 
 UNDOCUMENTED = {"/login", "/logout", "/docs", "/openapi.json", "/static/{file:path}"}  # for people, not for programs
 

@@ -13,8 +13,8 @@ from everwake.model import Failure, FailureKind, Incident, Phase, State
 from everwake.web.badge import badge
 from everwake.web.pages import percent
 from everwake.web.sentence import sentence
-from tests.everwake.web.fake_door import NOW, look
 from tests.everwake.web.serve import site
+from tests.support.fake_door import NOW, look
 
 SECRET = Failure(kind=FailureKind.STATUS, phase=Phase.EXPECT, detail="evidence-of-ours")
 
@@ -196,7 +196,7 @@ async def test_the_first_page_and_scrape_load_their_libraries_and_nothing_before
 def test_the_strip_never_tells_of_more_than_it_saw() -> None:
     from everwake.watch.view import Seen
     from everwake.web import answers
-    from tests.everwake.web.fake_door import view
+    from tests.support.fake_door import view
 
     states = list(State)
     strip = tuple(

@@ -12,10 +12,10 @@ from everwake.model import Beat, Failure, FailureKind, LogLine, Observation, Pha
 from everwake.ports import Notice, Standing
 from everwake.watch.keeper import Keeper
 from everwake.watch.vantage import Probe
-from tests.everwake.web.fake_door import NOW, FakeDoor
 from tests.everwake.web.serve import Site, site, tab
 from tests.support.eyes import Looking
 from tests.support.fake_clock import FakeClock, settle
+from tests.support.fake_door import NOW, FakeDoor
 
 
 class Eyes(Looking):

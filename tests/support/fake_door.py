@@ -1,4 +1,4 @@
-"""A keeper without a network: the whole `KeeperDoor` in memory, moved by the test."""
+"""A keeper without a network: the whole `KeeperDoor` in memory, moved by the test. Its time stands still (`NOW`)."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,8 @@ from everwake.remedy.plan import Act, Wait
 from everwake.remedy.standing import Planned, Standing
 from everwake.watch.view import Heart, Seen, ServiceView
 from everwake.web.door import SPANS, HistoryUnavailable, HoursKnown, Listener, Numbers, Page, Resolution, Rollup, Uptime
+
+__all__ = ["NOW", "REFUSED", "FakeDoor", "line", "look", "view"]
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 11, 30, tzinfo=UTC)
@@ -65,7 +67,8 @@ class FakeDoor:
     """Change it through `set`, `say`, `tell`; everything asked for is in `asked`."""
 
     def __init__(self, *names: str) -> None:
-        self.name, self.monitoring, self.trouble = "blabbin", True, ()
+        self.name, self.monitoring = "blabbin", True
+        self.trouble: tuple[str, ...] = ()
         self.views: dict[str, ServiceView] = {name: view(name) for name in names}
         self.known: dict[str, Incident] = {}
         self.lines: list[LogLine] = []
@@ -84,23 +87,23 @@ class FakeDoor:
 
     def set(self, name: str, **given: Any) -> None:
         self.views[name] = replace(self.views.get(name) or view(name), **given)
-        for listener in self.listeners:
+        for listener in list(self.listeners):
             listener.changed(name)
 
     def say(self, text: str, **given: Any) -> None:
         said = line(text, at=NOW + timedelta(seconds=next(self._moments)), **given)
         self.lines.append(said)
-        for listener in self.listeners:
+        for listener in list(self.listeners):
             listener.said(said)
 
     def tell(self, incident: Incident) -> None:
         self.known[incident.id] = incident
-        for listener in self.listeners:
+        for listener in list(self.listeners):
             listener.told(incident)
 
     def reload(self, *names: str) -> None:
         self.views = {name: self.views.get(name) or view(name) for name in names}
-        for listener in self.listeners:
+        for listener in list(self.listeners):
             listener.reloaded()
 
     # --- KeeperDoor ---------------------------------------------------------------------------------------------------
