@@ -25,7 +25,7 @@ from everwake.remedy.guard import Limits
 from tests.support import picky_service
 from tests.support.processes import start
 from tests.support.up_run import until
-from tests.support.watch_run import WatchRun, described, watching
+from tests.support.watch_run import described, watching
 
 KILLS = int(os.environ.get("SOAK", "6"))
 IS_LONG = KILLS >= 100
@@ -43,14 +43,14 @@ REMEDIES = {
 # The phases of each remedy, and how long each lasts here, about: a kill falls somewhere in it.
 PHASES = {
     "bad-env": {
-        "before its first step": 0.01, "write-variables intended": 0.25, "write-variables done": 0.0, "deploy intended": 0.14,
-        "deploy done": 0.0, "follow intended": 0.6, "proving": 2.5, "any": 4.0,
+        "starting": 1.5, "before its first step": 0.01, "write-variables intended": 0.25, "write-variables done": 0.0,
+        "deploy intended": 0.14, "deploy done": 0.0, "follow intended": 0.6, "proving": 2.5, "any": 4.0,
     },
     "crash-at-start": {
-        "before its first step": 0.01, "rollback intended": 0.15, "rollback done": 0.0, "follow intended": 0.6, "proving": 2.5,
-        "any": 4.0,
+        "starting": 1.5, "before its first step": 0.01, "rollback intended": 0.15, "rollback done": 0.0, "follow intended": 0.6,
+        "proving": 2.5, "any": 4.0,
     },
-    "hang": {"before its first step": 0.01, "restart intended": 0.05, "proving": 2.5, "any": 4.0},
+    "hang": {"starting": 1.5, "before its first step": 0.01, "restart intended": 0.05, "proving": 2.5, "any": 4.0},
 }  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class Remedy:
     playbook: str
     state: str
     is_open: bool
+    holder: str
     outcome: str
     steps: tuple[tuple[str, str, str], ...]
 
@@ -91,7 +92,7 @@ class Town:
     given: Mapping[str, str] = field(default_factory=lambda: GOOD)
     looks: str = ""
     kills: int = 0
-    runs: list[WatchRun] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         at = self.folder / "sim"
@@ -139,6 +140,7 @@ class Town:
         self.keeping.close()
         assert "Traceback" not in self.run.log, self.run.log
         under_way = [one for one in self.remedies() if one.is_open]
+        self.dead |= {one.holder for one in under_way if one.holder}
         self.fell.update(f"{one.playbook}: {one.phase}" for one in under_way)
         self.kills += bool(under_way)
 
@@ -151,7 +153,7 @@ class Town:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'remedies'").fetchone():
                 return []
             rows = db.execute(
-                "SELECT id, service, playbook, state, ended_us IS NULL, outcome FROM remedies ORDER BY asked_us, id"
+                "SELECT id, service, playbook, state, ended_us IS NULL, holder, outcome FROM remedies ORDER BY asked_us, id"
             ).fetchall()
             steps = "SELECT what, state, said FROM steps WHERE remedy = ? ORDER BY n"
             return [Remedy(*row, tuple(db.execute(steps, (row[0],)).fetchall())) for row in rows]
@@ -207,13 +209,23 @@ class Town:
             for name in broken:
                 self._whole_or_old(name)
             self.begin()
-        until(lambda: self._all_ended(broken), 90)
+        self._until_all_ended(broken)
         for name, how in broken.items():
             self._mended(name, how)
         assert time.monotonic() - began_s < 120
 
     def _mine(self, broken: Mapping[str, str]) -> list[Remedy]:
         return [one for one in self.remedies() if one.service in broken]
+
+    def _until_all_ended(self, broken: Mapping[str, str]) -> None:
+        until_s = time.monotonic() + 90
+        while not self._all_ended(broken):
+            if time.monotonic() > until_s:
+                told = {name: self.run.get(f"/api/v1/services/{name}/remedy") for name in broken}
+                raise AssertionError(
+                    f"{broken} {self._mine(broken)} {told} {self.run.incidents} {self.run.log[-6_000:]}"
+                )
+            time.sleep(0.02)
 
     def _all_ended(self, broken: Mapping[str, str]) -> bool:
         mine = self._mine(broken)
@@ -223,13 +235,15 @@ class Town:
     def _until_moment(self, broken: Mapping[str, str], *, is_first: bool) -> bool:
         """Wait for a random moment of a random phase of what is under way; False: everything has ended."""
         phases = PHASES[self.dice.choice(list(broken.values()))]
-        wanted, patience_s = self.dice.choice(list(phases)), 30.0 if is_first else 4.0
+        wanted, patience_s = self.dice.choice(list(phases)), 30.0 if is_first else 8.0
+        dead = self.dead if is_first else {*self.dead, ""}
         began_s = seen_s = time.monotonic()
         while time.monotonic() - seen_s < patience_s:
             if self._all_ended(broken):
                 return False
-            under_way = [one.phase for one in self._mine(broken) if one.is_open]
-            if wanted in under_way or (wanted == "any" and under_way):
+            # What nobody has taken over yet stands as the last one left it.
+            under_way = [one.phase for one in self._mine(broken) if one.is_open and one.holder not in dead]
+            if wanted in under_way or (wanted == "any" and under_way) or (wanted == "starting" and not is_first):
                 break
             if under_way and seen_s == began_s:
                 seen_s, patience_s = time.monotonic(), 3.0
