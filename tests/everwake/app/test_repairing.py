@@ -195,9 +195,10 @@ class Stage:
 
     others: tuple[Service, ...] = ()
 
-    def a_repairer(self, holder: str) -> Repairer:
+    def a_repairer(self, holder: str, has_ended: Callable[[str], bool] = lambda holder: False) -> Repairer:
         return Repairer(
             self.clock, Doors(self.platform), self.steps, self.keeper, holder=holder, ask=self.ask,  # type: ignore[arg-type]
+            has_ended=has_ended,
         )  # fmt: skip
 
     def _incident(self, incident: Incident) -> None:
