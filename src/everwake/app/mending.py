@@ -67,6 +67,7 @@ def tried_of(runs: Sequence[RemedyRun], incident: str, now: State) -> tuple[Trie
 def case_of(
     service: Service, state: State, diagnosis: Diagnosis, told: Told, platform: Platform | None, incident: Incident | None,
     runs: Sequence[RemedyRun], needs_down: Sequence[str], at: datetime, *, seen: Observation | None = None, asked: bool = False,
+    named_s: float = float("inf"),
 ) -> Case:  # fmt: skip
     """Everything that is known, as the plan takes it."""
     known = told.service is not None
@@ -75,5 +76,5 @@ def case_of(
         service=service.name, state=state, diagnosis=diagnosis, at=at, incident=incident, first=first, host=told.service,
         deploys=told.deploys if known else None, verbs=platform.verbs if platform is not None and known else frozenset(),
         needs_down=tuple(needs_down), tried=tried_of(runs, incident.id if incident else "", state), pace_s=pace_s(service),
-        asked=asked,
+        asked=asked, named_s=named_s,
     )  # fmt: skip

@@ -9,12 +9,13 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
 from everwake.app.diagnosing import Doors
 from everwake.app.mending import case_of, mended, pace_s
+from everwake.app.thinking import Thought, is_same
 from everwake.app.why import Told
 from everwake.diagnose.causes import CAUSES
 from everwake.errors import EverwakeError, Finding, OutOfReach
@@ -25,7 +26,7 @@ from everwake.ports import Clock, Notice, Platform, Steps, Switch, Undo
 from everwake.remedy import playbooks
 from everwake.remedy.execute import Executor, Mended, Surroundings
 from everwake.remedy.guard import Asked, Go, Later, Limits, No, judge
-from everwake.remedy.plan import WELL, Act, AskHuman, Case, Decision, Playbook, Wait, decide, live_deploy
+from everwake.remedy.plan import WELL, Act, AskHuman, Case, Playbook, Wait, decide, live_deploy
 from everwake.remedy.prove import Prover
 from everwake.remedy.standing import Planned, Standing
 from everwake.remedy.telling import notice_of_ask, notice_of_end, notice_of_person, step_line, title_of
@@ -81,16 +82,6 @@ class Keeping(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class _Thought:
-    """What is being thought about one service. due_s: monotonic, when next.   unchanged: how often the same came out."""
-
-    due_s: float
-    unchanged: int = 0
-    decision: Decision | None = None
-    refused: str | None = None
-
-
 class Repairer:
     """Fed with incidents and diagnoses, it brings services back. `run` does the work; everything else returns at once or is a
     person's question.
@@ -128,7 +119,7 @@ class Repairer:
         self._executor = Executor(steps, clock, holder, around, undo=self._undo, seen=self._stepped)
         self._prover = Prover(clock=clock, look=keeping.look, ask=ask, faults=FAULTS)
         self._told: dict[str, Told] = {}
-        self._thoughts: dict[str, _Thought] = {}
+        self._thoughts: dict[str, Thought] = {}
         self._runs: dict[str, RemedyRun] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -155,7 +146,7 @@ class Repairer:
                 self._start(name, self._drop(run, "it is over"))
             self._start(name, self._forget(incident.id))
         elif name not in self._thoughts:
-            self._thoughts[name] = _Thought(due_s=self._clock.monotonic())
+            self._thoughts[name] = Thought(due_s=self._clock.monotonic())
             self._wake.set()
 
     def diagnosed(self, service: str) -> None:
@@ -366,9 +357,8 @@ class Repairer:
             self._later(name, pace)
             return
         decision = decide(case, self._books)
-        thought.unchanged = thought.unchanged + 1 if _gist(decision) == _gist(thought.decision) else 0
-        thought.decision, thought.refused = decision, None
-        if run is not None and run.state is RunState.ASKED and not _is_same(run, decision):
+        thought.decided(decision)
+        if run is not None and run.state is RunState.ASKED and not is_same(run, decision):
             await self._drop(
                 run, "another remedy is the right one now" if isinstance(decision, Act) else "it is not needed"
             )
@@ -382,7 +372,7 @@ class Repairer:
             case Act():
                 await self._act(service, case, decision, thought, incident)
 
-    async def _act(self, service: Service, case: Case, plan: Act, thought: _Thought, incident: Incident) -> None:
+    async def _act(self, service: Service, case: Case, plan: Act, thought: Thought, incident: Incident) -> None:
         name = service.name
         known = self._runs.get(name)
         if known is not None and known.state is RunState.ASKED:
@@ -453,6 +443,9 @@ class Repairer:
         now, incident = self._clock.now(), self._open_incident(name)
         told = self._told.get(name, Told(problem="it was not asked"))
         runs = await self._steps.since(now - PAST if incident is None else min(incident.opened_at, now - PAST), name)
+        thought, now_s = self._thoughts.get(name), self._clock.monotonic()
+        is_told = told.service is not None
+        named_s = thought.named_s(diagnosis, is_told=is_told, now_s=now_s) if thought is not None else float("inf")
         fleet = self._keeping.fleet
         down = []
         for other in service.depends_on:
@@ -461,7 +454,7 @@ class Repairer:
                     down.append(other)
         return case_of(
             service, self._keeping.service_view(name).state, diagnosis, told, await self._platform(name), incident, runs, down,
-            now, asked=asked,
+            now, asked=asked, named_s=named_s,
         ) if any(one.name == name for one in fleet.services) else None  # fmt: skip
 
     async def _judged(self, service: Service, case: Case, plan: Act, *, yes: bool) -> Go | Later | No:
@@ -517,7 +510,7 @@ class Repairer:
                 self._know(known)
             self._later(name, AGAIN_S)
             if known is not None and known.state.is_open and name not in self._thoughts:
-                self._thoughts[name] = _Thought(due_s=self._clock.monotonic() + AGAIN_S)
+                self._thoughts[name] = Thought(due_s=self._clock.monotonic() + AGAIN_S)
             return
         self._know(run)
         if run.state is RunState.PROVING:
@@ -601,19 +594,3 @@ class Repairer:
     async def _mend(self, name: str, keys: Sequence[str], variables: Mapping[str, str]) -> Mended:
         fleet = self._keeping.fleet
         return await asyncio.to_thread(mended, fleet.service(name), keys, variables, fleet)
-
-
-def _gist(decision: Decision | None) -> object:
-    match decision:
-        case Act():
-            return decision.playbook, decision.about
-        case AskHuman():
-            return decision.cause, decision.reason
-        case _:
-            return None
-
-
-def _is_same(run: RemedyRun, decision: Decision) -> bool:
-    """Whether the remedy that waits is still the one that would be proposed."""
-    plan = decision if isinstance(decision, Act) else decision.plan if isinstance(decision, AskHuman) else None
-    return plan is not None and (plan.playbook, plan.about) == (run.playbook, run.about)

@@ -110,7 +110,8 @@ class Case:
     first: the look that the incident began with.   host, deploys: what the platform tells, the newest deploy first; None where it
     was not asked.   verbs: of its platform, empty where there is none.   needs_down: services it depends on that are not well.
     pace_s: the time by which this service is looked at, 20 s or its own interval where that is shorter: what is waited for is
-    counted in it.   asked: a person wants it now.
+    counted in it.   asked: a person wants it now.   named_s: for how long the surest cause has been that, while its platform
+    could be asked.
     """
 
     service: str
@@ -126,6 +127,7 @@ class Case:
     tried: tuple[Tried, ...] = ()
     pace_s: float = 20.0
     asked: bool = False
+    named_s: float = float("inf")
 
     @property
     def age_s(self) -> float:
@@ -133,6 +135,12 @@ class Case:
         if self.state in WELL or self.incident is None:
             return 0.0
         return max(0.0, (self.at - (self.incident.fell_at or self.incident.opened_at)).total_seconds())
+
+    @property
+    def waited_s(self) -> float:
+        """For how long it could have come back by itself: since it fell, but not longer than its cause is known by. One look that
+        was lost late in another trouble, or was taken while our own line was away, is no reason for haste."""
+        return min(self.age_s, self.named_s)
 
     @property
     def newest(self) -> DeployRecord | None:

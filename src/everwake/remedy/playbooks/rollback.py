@@ -31,7 +31,7 @@ def fits(case: Case, cause: Cause) -> Act | Wait | Unfit:
     good = good_one_before(case, newest)
     if good is None:
         return Unfit(why="no deploy of another commit was live before")
-    left_s = ONCE_PACES * case.pace_s - case.age_s
+    left_s = ONCE_PACES * case.pace_s - case.waited_s
     if newest.status == "live" and cause.cause == "crashed_at_start" and left_s > 0 and not case.asked:
         return Wait(why="it ended once, and its platform starts it again", for_s=min(case.pace_s, left_s + 0.1))
     return Act(

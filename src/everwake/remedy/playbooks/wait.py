@@ -22,9 +22,9 @@ def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
     if case.asked and cause.remedy not in ("", PLAYBOOK.name):
         return Unfit(why="somebody wants it back now")
     most_s = PACES.get(cause.cause, 15) * case.pace_s
-    if case.age_s >= most_s:
+    if case.waited_s >= most_s:
         return Unfit(why=f"waited for {most_s:.0f} s, and it is not over")
-    return Wait(why=cause.next or "it is over in a moment", for_s=min(case.pace_s, most_s - case.age_s + 0.1))
+    return Wait(why=cause.next or "it is over in a moment", for_s=min(case.pace_s, most_s - case.waited_s + 0.1))
 
 
 PLAYBOOK = Playbook(
