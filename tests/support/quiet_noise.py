@@ -105,7 +105,10 @@ class Noise:
 
     def _cut(self, seconds: float) -> None:
         world = self.world
-        world.out, world.out_until_s = self.dice.choice(("names", "route", "hole")), world.loop.time() + seconds
+        world.out, world.out_until_s = (
+            self.dice.choice(("names", "route", "hole", "beyond")),
+            world.loop.time() + seconds,
+        )
 
     def _sleep(self, one: Hosted) -> None:
         """The lid is closed: wall time goes on, the lines die, and for a moment after it there is no network."""

@@ -47,6 +47,7 @@ _OUT = {
     "names": Failure(kind=FailureKind.DNS_FAILED, phase=Phase.DNS),
     "route": Failure(kind=FailureKind.NO_ROUTE, phase=Phase.CONNECT),
     "hole": Failure(kind=FailureKind.TIMEOUT, phase=Phase.CONNECT),
+    "beyond": Failure(kind=FailureKind.TIMEOUT, phase=Phase.CONNECT),
 }
 _OWN = {"x-render-origin-server": "uvicorn", "content-type": "application/json"}
 _WELL, _UNWELL = '{"status":"healthy"}', '{"status":"unhealthy","redis":"disconnected"}'
@@ -134,6 +135,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         self.seen: Counter[str] = Counter()
         self.writes: list[tuple[str, str]] = []
+        # How our own network fails: no names, no route, or nothing comes back; "beyond" the router, which knows names by heart.
         self.out, self.out_until_s = "", 0.0
         self.lossy_until_s = 0.0
         self.api, self.api_until_s = "", 0.0
@@ -211,7 +213,7 @@ class World:
         one, now_s, dice = self.hosted[name], self.loop.time(), self.dice
         if now_s < self.out_until_s:
             self.seen["own network"] += 1
-            took_s = patience_s if self.out == "hole" else dice.uniform(0.01, min(3.0, patience_s))
+            took_s = patience_s if self.out in ("hole", "beyond") else dice.uniform(0.01, min(3.0, patience_s))
             return Answer(took_s=took_s, failure=_OUT[self.out])
         if now_s < self.lossy_until_s and dice.random() < 0.3:
             self.seen["lossy network"] += 1
@@ -311,7 +313,7 @@ class World:
             self.seen["own line asked"] += 1
             if self.out == "hole":
                 await asyncio.sleep(20.0)
-            if self.out != "route":
+            if self.out not in ("route", "beyond"):
                 raise socket.gaierror(socket.EAI_AGAIN, "try again")
         await asyncio.sleep(0.02)
         return ("127.0.0.1",)
