@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import ended_while, in_health, name_is_known
+from everwake.diagnose.rules._store import FOLLOWS, no_way_to
 
 __all__ = ["RULE", "explain"]
 
@@ -13,37 +13,15 @@ WORDS = ("database", "db", "postgres", "mongo", "mysql", "sql", "prisma", "supab
 
 def explain(facts: Facts) -> Finding | None:
     """Lines of a driver that does not get through, a health document that says so, or silence after the attempt."""
-    silent = None
-    if facts.log is not None and facts.root() is None:
-        silent = ended_while(facts, K.CONNECTING_DATABASE, NEXT)
     serves = facts.log is not None and facts.log.has(K.LISTENING, K.SERVED, K.SERVER_ERROR)
     return surest(
         by_signs(
             facts, (K.DATABASE_AUTH,), 0.86, "Compare user, password and database name with the server's.", "ask-person"
         ),
-        by_signs(facts, (K.DATABASE,), 0.82, NEXT, "wait-for-dependency"),
-        by_signs(facts, (K.LOOPBACK_REFUSED,), 0.58, NEXT, "fix-variables", only=lambda sign: "6379" not in sign.text),
-        by_signs(
-            facts,
-            (K.COMPOSE_HOST,),
-            0.55,
-            NEXT,
-            "fix-variables",
-            only=lambda sign: sign.key not in ("redis", "cache", "valkey", "keydb"),
-        ),
-        by_signs(
-            facts,
-            (K.COMPOSE_HOST,),
-            0.8,
-            NEXT,
-            "wait-for-dependency",
-            only=lambda sign: sign.key not in ("redis", "cache", "valkey", "keydb") and name_is_known(facts, sign),
-        ),
+        *no_way_to(facts, K.DATABASE, K.CONNECTING_DATABASE, WORDS, NEXT, is_redis=False),
         by_signs(
             facts, (K.DATABASE_SCHEMA,), 0.45 if serves else 0.6, "Run the migrations before the start.", "ask-person"
         ),
-        silent,
-        in_health(facts, WORDS, NEXT),
     )
 
 
@@ -51,23 +29,7 @@ RULE = Rule(
     cause="dependency_database",
     explain=explain,
     needs=frozenset({"http", "log"}),
-    beats=frozenset(
-        {
-            "crashed_at_start",
-            "crash_loop",
-            "wrong_port",
-            "slow_start",
-            "health_check_failing",
-            "instance_unreachable",
-            "no_live_deploy",
-            "app_error",
-            "wake_failed",
-            "healthy",
-            "dependency_service",
-            "build_failed",
-            "dependency_external",
-        }
-    ),
+    beats=FOLLOWS | {"dependency_external"},
     examples=(
         {"log": ["MongooseServerSelectionError: Could not connect to any servers in your MongoDB Atlas cluster."]},
         {

@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
-from everwake.diagnose.rules._seen import ended_while, in_health, name_is_known
+from everwake.diagnose.rules._store import FOLLOWS, no_way_to
 
 __all__ = ["RULE", "explain"]
 
@@ -13,9 +13,6 @@ WORDS = ("redis", "cache", "valkey", "upstash")
 
 def explain(facts: Facts) -> Finding | None:
     """Lines of a client that does not get through, a health document that says so, or silence after the attempt."""
-    silent = None
-    if facts.log is not None and facts.root() is None:
-        silent = ended_while(facts, K.CONNECTING_REDIS, NEXT)
     return surest(
         by_signs(
             facts,
@@ -28,26 +25,7 @@ def explain(facts: Facts) -> Finding | None:
         by_signs(
             facts, (K.REDIS_LIMIT,), 0.85, "The Redis plan's limit is reached: look at its console.", "ask-person"
         ),
-        by_signs(facts, (K.REDIS,), 0.82, NEXT, "wait-for-dependency"),
-        by_signs(facts, (K.LOOPBACK_REFUSED,), 0.58, NEXT, "fix-variables", only=lambda sign: "6379" in sign.text),
-        by_signs(
-            facts,
-            (K.COMPOSE_HOST,),
-            0.55,
-            NEXT,
-            "fix-variables",
-            only=lambda sign: sign.key in ("redis", "cache", "valkey", "keydb"),
-        ),
-        by_signs(
-            facts,
-            (K.COMPOSE_HOST,),
-            0.8,
-            NEXT,
-            "wait-for-dependency",
-            only=lambda sign: sign.key in ("redis", "cache", "valkey", "keydb") and name_is_known(facts, sign),
-        ),
-        silent,
-        in_health(facts, WORDS, NEXT),
+        *no_way_to(facts, K.REDIS, K.CONNECTING_REDIS, WORDS, NEXT, is_redis=True),
     )
 
 
@@ -55,22 +33,7 @@ RULE = Rule(
     cause="dependency_redis",
     explain=explain,
     needs=frozenset({"http", "log"}),
-    beats=frozenset(
-        {
-            "crashed_at_start",
-            "crash_loop",
-            "wrong_port",
-            "slow_start",
-            "health_check_failing",
-            "instance_unreachable",
-            "no_live_deploy",
-            "app_error",
-            "wake_failed",
-            "healthy",
-            "dependency_service",
-            "build_failed",
-        }
-    ),
+    beats=FOLLOWS,
     examples=(
         {
             "log": [
