@@ -151,6 +151,9 @@ class World:
             health_path="/health", instances=("one",), created_at=self.clock.true_now,
         )  # fmt: skip
         variables = {"PORT": "10000", "BACKEND_CORS_ORIGINS": '["https://blabbin.web.app"]'}
+        if service.name != "chatbot" and self.dice.random() < 0.3:
+            variables["BACKEND_CORS_ORIGINS"] += " -rsss"  # wrong, and it is not read
+            self.seen["wrong variable"] += 1
         one = Hosted(service=service, record=record, deploys=[], variables=variables)
         one.deploys = [self.deploy_of(one, "live", "manual")]
         self.started(one)

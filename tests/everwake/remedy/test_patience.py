@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from everwake.model import Evidence
 from everwake.remedy import playbooks
-from everwake.remedy.plan import Act, Case, Wait, decide
-from tests.everwake.remedy.cases import HOST, case, cause, deploy, diagnosis, incident
+from everwake.remedy.plan import Act, AskHuman, Case, Wait, decide
+from tests.everwake.remedy.cases import HOST, KEY, case, cause, deploy, diagnosis, incident, problem
 
 BOOKS = playbooks()
 
@@ -37,3 +38,17 @@ def test_who_ended_once_is_waited_for_since_that_is_known() -> None:
     one = case(diagnosis(cause("crashed_at_start", 0.95, "ask-person")), incident=incident(20_000), deploys=deploys)
     assert isinstance(decide(replace(one, named_s=0.0), BOOKS), Wait)
     assert isinstance(decide(one, BOOKS), Act)
+
+
+def test_a_variable_that_only_the_doctor_finds_wrong_is_not_mended_while_a_deploy_is_live_with_it() -> None:
+    """It may have been so for a year, and the service is throttled by its edge."""
+    doctors = replace(cause(sure=0.75), evidence=(Evidence(source=f"variables.{KEY}", quote="json_trailing_garbage"),))
+    one = case(diagnosis(doctors, variables=(problem(),)))
+    asked = decide(one, BOOKS)
+    assert isinstance(asked, AskHuman)
+    assert asked.plan is not None
+    assert isinstance(decide(replace(one, asked=True), BOOKS), Act)
+    failed = (deploy("dep-2", "update_failed", 610, "c1"), deploy("dep-1", "deactivated", 9_000, "c1"))
+    assert isinstance(decide(replace(one, deploys=failed), BOOKS), Act)
+    both = replace(doctors, evidence=(*doctors.evidence, Evidence(source="log", quote=f"{KEY}: Extra data")))
+    assert isinstance(decide(case(diagnosis(both, variables=(problem(),))), BOOKS), Act)

@@ -1,7 +1,7 @@
 """Mend the variables that the diagnosis blames, and only those, then deploy."""
 
 from everwake.model import Cause
-from everwake.remedy.plan import Act, AskHuman, Case, Playbook, Unfit, blamed
+from everwake.remedy.plan import Act, AskHuman, Case, Playbook, Unfit, blamed, live_deploy
 from everwake.remedy.steps import Do, step
 
 __all__ = ["PLAYBOOK", "fits", "mending"]
@@ -10,8 +10,18 @@ SIBLING = "wrong_sibling_host"
 
 
 def fits(case: Case, cause: Cause) -> Act | AskHuman | Unfit:
-    """Where each of them has exactly one safe answer."""
-    return mending(case, cause, PLAYBOOK)
+    """Where each of them has exactly one safe answer, and more than the doctor speaks against it."""
+    found = mending(case, cause, PLAYBOOK)
+    live = live_deploy(case)
+    if isinstance(found, Act) and not case.asked and live is not None and live is case.newest and _is_doctors(cause):
+        said = f"{found.about} is wrong, but nothing says that it is why: {live.id} is live with it"
+        return AskHuman(cause=cause.cause, reason=said, next=cause.next, plan=found)
+    return found
+
+
+def _is_doctors(cause: Cause) -> bool:
+    """Whether only the doctor names it: no line of a log, no answer."""
+    return bool(cause.evidence) and all(one.source.startswith("variables.") for one in cause.evidence)
 
 
 def mending(case: Case, cause: Cause, playbook: Playbook, only: str | None = None) -> Act | AskHuman | Unfit:
