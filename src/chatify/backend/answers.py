@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
 __all__ = [
+    "NO_SUCH_HOST",
     "Answered",
     "Created",
     "EventStream",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 LONGEST_RETRY_AFTER_S = 3600.0
+NO_SUCH_HOST = "no_such_host"
 EVENT_LIMIT_BYTES = 1_048_576
 
 
@@ -61,7 +63,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotThere:
-    """Nothing of the chatbot's own came back. why: `refused` `timeout` `broken` `edge` `not_ours`; status: the edge's."""
+    """Nothing of the chatbot's own came back. why: `refused` `timeout` `broken` `edge` `not_ours`, or `no_such_host`: its name
+    belongs to nobody; status: the edge's."""
 
     why: str
     status: int | None = None
@@ -163,6 +166,9 @@ def _no(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Ref
         refused = _refused(found, wait_s) if found is not None else None
         if refused is not None and refused.status == status:
             return refused
+    # Render's edge says so of a name that no service has (seen 2026-07): waiting does not help.
+    if status == 404 and headers.get("x-render-routing", "") == "no-server":
+        return NotThere(why=NO_SUCH_HOST, status=status)
     return NotThere(why="not_ours" if status < 400 else "edge", status=status, retry_after_s=wait_s)
 
 

@@ -3,14 +3,18 @@
 aiohttp is imported when the first call is made, after the port is open: a cold start does not pay for it.
 """
 
+import hashlib
 import json
+import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from chatify.backend.answers import (
+    NO_SUCH_HOST,
     Answered,
     Created,
     EventStream,
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 __all__ = ["Chatbot", "Patience"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 BODY_LIMIT_BYTES = 1_048_576
@@ -59,6 +65,12 @@ class Chatbot:
         self._patience = patience
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: ClientSession | None = None
+        self._is_nowhere = False
+
+    @property
+    def place(self) -> str:
+        """The same for all who look at the same address, and nothing that tells it."""
+        return hashlib.sha256(self._url.encode()).hexdigest()[:12]
 
     async def close(self) -> None:
         """Drop every connection."""
@@ -158,16 +170,30 @@ class Chatbot:
             async with (await self._open()).request(
                 method, self._url + path, data=data, headers=sent, timeout=limits, allow_redirects=False
             ) as response:
-                return await read(response)
+                return self._found(await read(response))
         except TimeoutError:
             return NotThere(why="timeout")
         except TooMuch:
             return NotThere(why="too_much")
+        except aiohttp.ClientConnectorDNSError as nobody:
+            # A resolver in trouble is not the same as one that knows for sure.
+            is_sure = getattr(nobody.os_error, "errno", None) == socket.EAI_NONAME
+            return self._found(NotThere(why=NO_SUCH_HOST if is_sure else "refused"))
         except aiohttp.ClientConnectorError:
             return NotThere(why="refused")
         except (aiohttp.ClientError, OSError, ValueError):
             # ValueError: a chunk or a header that is none (aiohttp lets some of them through).
             return NotThere(why="broken")
+
+    def _found(self, answer: T) -> T:
+        """Say once that its address leads to nobody: then it does not sleep, and no waiting helps."""
+        is_nowhere = isinstance(answer, NotThere) and answer.why == NO_SUCH_HOST
+        if is_nowhere and not self._is_nowhere:
+            parts = urlsplit(self._url)
+            where = f"{parts.scheme}://{parts.hostname}"
+            log.warning("[AI_ORCHESTRATOR] call to %s answered: no-server. CHATBOT_URL leads to nobody", where)
+        self._is_nowhere = is_nowhere
+        return answer
 
     async def _open(self) -> "ClientSession":
         if self._session is None:

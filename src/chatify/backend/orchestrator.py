@@ -83,8 +83,8 @@ class Orchestrator:
         self._clock = clock
         self._monotonic = monotonic
         self.waker = Waker(
-            chatbot, outbox, most=pace.most, waking_after_s=pace.waking_after_s, on_news=self._news, clock=clock,
-            monotonic=monotonic,
+            chatbot, outbox, most=pace.most, waking_after_s=pace.waking_after_s, on_news=self._news,
+            lease=f"wake-{chatbot.place}", clock=clock, monotonic=monotonic,
         )  # fmt: skip
         self._group: asyncio.TaskGroup | None = None
         self._active: dict[tuple[str, int], tuple[Claim, asyncio.Task[None]]] = {}

@@ -35,6 +35,8 @@ class Waker:
     """on_news(standing): called when the chatbot fell asleep (`WAKING`) or answers again (`AWAKE`).
 
     waking_after_s: a look that is unanswered for so long is a wake-up; before that nobody is bothered with it.
+    lease: under which name one of several looks: those that look at the same place share one, for who looks elsewhere, such as an
+    old instance with another address during a rollover, finds nothing for the others.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Waker:
         most: int,
         waking_after_s: float,
         on_news: Callable[[Standing], None],
+        lease: str = "wake",
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,6 +56,7 @@ class Waker:
         self._gate = Gate(most=most, since=monotonic())
         self._waking_after_s = waking_after_s
         self._on_news = on_news
+        self._lease = lease
         self._clock = clock
         self._monotonic = monotonic
         self._me = secrets.token_hex(8)
@@ -172,13 +176,13 @@ class Waker:
 
     async def _take_lease(self) -> bool:
         try:
-            return await self._outbox.take_lease("wake", self._me, now=self._clock(), lease_s=LEASE_S)
+            return await self._outbox.take_lease(self._lease, self._me, now=self._clock(), lease_s=LEASE_S)
         except OutboxUnavailable:
             return False
 
     async def _drop_lease(self) -> None:
         try:
-            await self._outbox.drop_lease("wake", self._me)
+            await self._outbox.drop_lease(self._lease, self._me)
         except OutboxUnavailable:
             log.warning("[AI_ORCHESTRATOR] the wake-up's lease is left to run out")
 
