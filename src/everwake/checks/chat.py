@@ -62,6 +62,8 @@ async def observe(spec: Spec, tape: Tape) -> Failure | None:
         session_id = _first_text(made, _SESSION_AT)
         if not session_id:
             raise Unmet(FailureKind.JSON, Phase.SESSION, "the session has no id")
+        if spec.through == "backend" and isinstance(made, dict) and made.get("status") == "waking":
+            await _is_somewhere(spec, tape)
     path = (spec.message_path or message_path).replace("{session_id}", quote(session_id, safe=""))
     with tape.phase(Phase.MESSAGE):
         said = await _call(spec, tape, path, {"message": spec.message})
@@ -76,6 +78,14 @@ async def observe(spec: Spec, tape: Tape) -> Failure | None:
             raise Unmet(FailureKind.ANSWER, Phase.REPLY, "the reply is empty")
         tape.excerpt = reply[: http.EXCERPT_CHARS]
     return None
+
+
+async def _is_somewhere(spec: Spec, tape: Tape) -> None:
+    """A chatbot that sleeps is waited for; one whose address leads to nobody does not come, and the backend knows it."""
+    health = await _call(spec, tape, "/health", None)
+    chatbot = health.get("chatbot") if isinstance(health, dict) else None
+    if isinstance(chatbot, dict) and str(chatbot.get("detail") or "").startswith("no_such_host"):
+        raise Unmet(FailureKind.ANSWER, Phase.SESSION, "the address that it has for its chatbot leads to nobody")
 
 
 async def _call(spec: Spec, tape: Tape, path: str, body: Mapping[str, str] | None) -> Any:

@@ -19,6 +19,7 @@ HEART = "heartbeat"
 class Kept:
     """One service. looking: checks under way, and what ends them.   again: those of them that are wanted once more.
 
+    beside_s: monotonic, when its other checks were last looked at because its line was made anew.
     patience_s: of the next look.   rises: its rest has ended and it has not answered yet.   line: the task that holds its
     heartbeat.   waiters: who waits for its next look.
     """
@@ -32,6 +33,7 @@ class Kept:
     heart: view.Heart | None = None
     looking: dict[str, Callable[[], None]] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
+    beside_s: float = float("-inf")
     patience_s: float | None = None
     rises: bool = False
     line: asyncio.Task[None] | None = None

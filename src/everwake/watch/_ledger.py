@@ -95,6 +95,21 @@ class Ledger:
             )
         )
 
+    def lacks(self, kept: Kept, check: str) -> bool:
+        """Whether something that a service depends on is not there, or fails in the same kind of check: then that check of it
+        tells nothing of the service itself."""
+        kind = check.partition(":")[0]
+        needs = (self._kept.get(name) for name in incidents.ancestors(kept.service.name, self._depends_on))
+        return any(
+            other is not None
+            and (
+                other.watch.state not in (State.UP, State.DEGRADED)
+                or other.watch.first is not None
+                or any(doubt.check.partition(":")[0] == kind for doubt in other.watch.failing)
+            )
+            for other in needs
+        )
+
     def _is_unsure(self, name: str) -> bool:
         kept = self._kept.get(name)
         return kept is not None and bool(self.unsure_of(kept))

@@ -45,6 +45,8 @@ HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
 JUMP_S = 5.0
 NEEDED_AGAIN_S = 5.0
+BESIDE_ANEW_S = 300.0
+_GONE = (State.DOWN, State.WAKING)
 
 
 class Keeper:
@@ -144,9 +146,10 @@ class Keeper:
         for key, due_s in self._schedule.due(now_s, min(BEGUN_TOGETHER, max(0, LOOKS_AT_ONCE - self._running_looks))):
             name, _, check = key.partition("\0")
             kept = self._kept[name]
-            if kept.watch.state is State.WAKING and check != PRIMARY:
-                # One patient look wakes it; whatever else is asked of it meanwhile would only be in the way.
-                self._plan(kept, check, now_s, None)
+            if check != PRIMARY and (kept.watch.state in _GONE or self._ledger.lacks(kept, check)):
+                # One patient look wakes it; whatever else is asked of it meanwhile would only be in the way. And while what it
+                # needs is not there, only that would be seen once more.
+                self._plan(kept, check, now_s, state.Look(after_s=state.BESIDE_AGAIN_S))
                 continue
             self._look_soon(kept, check, now_s - due_s)
         self._ledger.pass_time()
@@ -218,7 +221,10 @@ class Keeper:
         kept = self._kept[name]
         waiter: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
         kept.waiters.append(waiter)
-        self.check_now(name)
+        if kept.watch.state in _GONE:
+            self._look_soon(kept, PRIMARY, 0.0)
+        else:
+            self.check_now(name)
         return await waiter
 
     def reload(self, fleet: Fleet) -> None:
@@ -270,10 +276,16 @@ class Keeper:
         return self._ledger.open
 
     def seen(self, name: str) -> tuple[Observation, ...]:
-        """The last look at a service, and the one that began its open incident; empty when there is none. Newest first."""
+        """The last look at a service, what its other checks see fail now, and the look that began its open incident, unless that
+        was one of another check which is well again. The newest of the primary check comes first."""
         kept, incident = self._kept.get(name), self._ledger.of(name)
-        last, first = kept.last if kept else None, incident.first if incident else None
-        return tuple(look for look in (last, first if first != last else None) if look is not None)
+        if kept is None:
+            return ()
+        failing = [doubt.first for doubt in kept.watch.failing if doubt.check != HEART]
+        first = incident.first if incident else None
+        if first is not None and (first in (kept.last, *failing) or first.check not in (PRIMARY, HEART)):
+            first = None
+        return tuple(look for look in (kept.last, *failing, first) if look is not None)
 
     @property
     def running_looks(self) -> int:
@@ -555,10 +567,22 @@ class Keeper:
         self._changed(kept.service.name)
         if beat.kind not in (BeatKind.CONNECTED, BeatKind.RECONNECTING):
             self._fold_beat(kept, beat)
+        if beat.kind is BeatKind.CONNECTED and before.last_beat_at is not None and self._is_watched(kept):
+            self._look_beside(kept)
         is_news = beat.kind is BeatKind.MISSED or (before.connected and not heart.connected)
         if is_news and self._is_watched(kept):
             # A line that drops or falls silent is news of the service itself: look at once, whatever the interval.
             self._look_soon(kept, PRIMARY, 0.0)
+
+    def _look_beside(self, kept: Kept) -> None:
+        """A new line is more often than not one to a new instance, of another commit or with other variables: its other checks,
+        which may look rarely, look now. Not for a line that comes and goes."""
+        now_s = self._clock.monotonic()
+        if now_s - kept.beside_s < BESIDE_ANEW_S:
+            return
+        kept.beside_s = now_s
+        for check in checks_of(kept.service)[1:]:
+            self._plan(kept, check, now_s, state.Look(after_s=1.0))
 
     def _fold_beat(self, kept: Kept, beat: Beat) -> None:
         failure = beat.failure

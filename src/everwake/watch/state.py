@@ -3,8 +3,9 @@
     look -> judge -> Verdict -> advance -> Step(watch, move, next look)
 
 A service is `down` only after it failed again when looked at once more at once, after 1 s and after 3 s: within 5 s whatever
-its interval, and whatever its timeout: a look that confirms may take until the next one is due. What
-a platform does while it wakes a service is not a failure: it gets one patient look, not four quick ones.
+its interval, and whatever its timeout: a look that confirms may take until the next one is due. Who failed a moment ago and came
+back is looked at four times as fast. What a platform does while it wakes a service is no failure: it gets one patient look, not
+four quick ones.
 Whatever is decided later is dated from the first look that failed, and that look is kept as the evidence.
 """
 
@@ -23,6 +24,12 @@ __all__ = [
 ]  # fmt: skip
 
 RESUME_S = 60.0
+# What another check sees once may be a hiccup: it is looked at again after so long, however rarely it looks while all is well.
+BESIDE_AGAIN_S = 20.0
+# What says no itself says so for a reason.
+SAYS_NO_AGAIN_S = 1.0
+# Who was just found back is watched closely for a while: most of what falls again does so at once.
+SHAKEN_S, SHAKEN_SHARE, SHAKEN_EVERY_S = 60.0, 0.25, 3.0
 # When the last of the looks that confirm is to be over: 5 s, less what four starts on a grid of 100 ms may be late.
 DECIDED_S = 4.7
 LEAST_PATIENCE_S = 0.7
@@ -76,7 +83,7 @@ class Watch:
     first: the first look of the primary check that was not good, while that is being confirmed or the service wakes.
     streak: looks in a row that were good (> 0) or not (< 0).   failing: other checks that fail.
     slow: the last good look was slower than wanted.   good_at: when it began.   usual_s: what
-    the last good look took, but for the one that found it back.
+    the last good look took, but for the one that found it back.   shaken_at: when a look last found it back.
     """
 
     state: State = State.UNKNOWN
@@ -90,6 +97,7 @@ class Watch:
     slow: bool = False
     good_at: datetime | None = None
     usual_s: float | None = None
+    shaken_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +193,11 @@ def _good(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -> 
         state=new, since=since, cause=watch.cause if is_same and new is not State.UP else None, failure=failure,
         streak=max(watch.streak, 0) + 1, failing=watch.failing, slow=is_slow, good_at=seen.at,
         usual_s=watch.usual_s if watch.state in (State.WAKING, State.DOWN) else seen.took_s,
+        shaken_at=seen.at if watch.confirming is not None or watch.state is State.DOWN else watch.shaken_at,
     )  # fmt: skip
     after_s = 0.0 if len(ripe) < len(decided) else pause_s(new, policy)
+    if after.shaken_at is not None and _is_shaken(after, seen.at):
+        after_s = min(after_s, SHAKEN_EVERY_S)
     return Step(watch=after, move=move, next=_usual(after_s), evidence=evidence)
 
 
@@ -234,11 +245,17 @@ def _bad(watch: Watch, seen: Observation, policy: Policy) -> Step:
     if made < len(policy.confirm_s):
         watch = replace(watch, confirming=made)
         gone_s = (seen.at - first.at).total_seconds() + seen.took_s - first.took_s
-        due_s = sum(policy.confirm_s[: made + 1])
-        after_s = min(max(due_s - gone_s, 0.0), policy.confirm_s[made])
+        share = SHAKEN_SHARE if _is_shaken(watch, first.at) else 1.0
+        due_s = sum(policy.confirm_s[: made + 1]) * share
+        after_s = min(max(due_s - gone_s, 0.0), policy.confirm_s[made] * share)
         return Step(watch=watch, move=None, next=Look(after_s=after_s, patience_s=patience_s(watch, policy, gone_s)))
     # Waking was not up either: it ends when it is found to have failed.
     return _down(watch, seen.at if watch.state is State.WAKING else first.at, first, seen, policy)
+
+
+def _is_shaken(watch: Watch, at: datetime) -> bool:
+    """Whether it has failed a moment ago: then it is no hiccup."""
+    return watch.shaken_at is not None and timedelta(0) <= at - watch.shaken_at <= timedelta(seconds=SHAKEN_S)
 
 
 def _down(
@@ -291,7 +308,13 @@ def _beside(watch: Watch, seen: Observation, verdict: Verdict, policy: Policy) -
         return _nothing(watch)
     doubt = Doubt(check=seen.check, looks=1, first=seen) if doubt is None else replace(doubt, looks=doubt.looks + 1)
     watch = replace(watch, failing=tuple(sorted((*others, doubt), key=lambda one: one.check)))
-    if watch.state is State.DEGRADED or doubt.looks < policy.degrade_after or watch.confirming is not None:
+    if doubt.looks < policy.degrade_after:
+        # It may be the service that has died: then its primary check knows at once.
+        is_older = seen.check != "heartbeat" and (watch.good_at is None or watch.good_at < seen.at)
+        says_no = seen.failure is not None and seen.failure.kind is FailureKind.ANSWER
+        again = Look(after_s=min(SAYS_NO_AGAIN_S if says_no else BESIDE_AGAIN_S, policy.every_s))
+        return Step(watch=watch, move=None, next=again, asks=is_older and watch.confirming is None)
+    if watch.state is State.DEGRADED or watch.confirming is not None:
         return _nothing(watch)
     if watch.good_at is None or watch.good_at < doubt.first.at:
         return Step(watch=watch, move=None, next=None, asks=True)
