@@ -15,7 +15,8 @@ WATCHED = ("web_service", "static_site")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """One service as it will be written. more: further settings, TOML values as Python ones, in order."""
+    """One service as it will be written. more: further settings, TOML values as Python ones, in order.   checks: its
+    `[[service.check]]` tables, likewise."""
 
     name: str
     url: str
@@ -24,6 +25,7 @@ class Kept:
     id: str
     depends_on: tuple[str, ...] = ()
     more: Mapping[str, object] | None = None
+    checks: tuple[Mapping[str, object], ...] = ()
 
 
 def needs(variables: Mapping[str, Mapping[str, str]], urls: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
@@ -68,9 +70,10 @@ def kept(services: Sequence[PlatformService], variables: Mapping[str, Mapping[st
 
 def text_of(
     name: str, services: Sequence[Kept], *, platform: str, head: str, access: Mapping[str, object],
-    repair: str | None = None,
+    repair: str | None = None, keeper: Mapping[str, object] | None = None,
 ) -> str:  # fmt: skip
-    """The file. head: its first comment.   access: of `[platform.<platform>]`, TOML values as Python ones."""
+    """The file. head: its first comment.   access: of `[platform.<platform>]`, and keeper: of `[keeper]`, TOML values as Python
+    ones."""
     pieces = [f"# {line}\n" for line in head.splitlines()]
     pieces.append(f"\n[fleet]\nname = {_value(name)}\n")
     for one in services:
@@ -86,7 +89,14 @@ def text_of(
             settings["repair"] = repair
         settings |= one.more or {}
         pieces.append("\n[[service]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in settings.items()))
-    pieces.append(f"\n[platform.{platform}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in access.items()))
+        for check in one.checks:
+            written = "".join(f"{key} = {_value(value)}\n" for key, value in check.items())
+            pieces.append(f"\n[[service.check]]\n{written}")
+    for table, settings_of in ((f"platform.{platform}", access), ("keeper", keeper or {})):
+        if settings_of:
+            pieces.append(
+                f"\n[{table}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in settings_of.items())
+            )
     return "".join(pieces)
 
 

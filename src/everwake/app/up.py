@@ -26,6 +26,7 @@ from everwake.sim.simulator import Asked, Simulator
 __all__ = ["CALM", "DECIDED", "FAST", "PASSED_ON", "Haste", "Running", "Screen", "Up", "run_up", "up"]
 
 KEEPER = "keeper"
+TALKERS = ("chatbot", "backend")
 NEEDED = ("fastapi", "uvicorn", "websockets", "redis", "aiohttp", "pycurl", "jinja2", "yaml")
 ANSWER_S = 5.0
 # How far behind the dashboard's port the platform's begin.
@@ -50,16 +51,20 @@ DECIDED = ("CHATBOT_URL", "DATA_DIR", "ENVIRONMENT", "HOST", "KEEPER_TOKEN", "KE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Haste:
-    """How fast the rehearsal runs. speed: of the platform's time.   every, heartbeat_every: of the keeper."""
+    """How fast the rehearsal runs. speed: of the platform's time.   every, heartbeat_every, chat_every, soak: of the keeper."""
 
     speed: float = 1.0
     every: str = "3m"
     heartbeat_every: str = "30s"
+    chat_every: str = "15m"
+    soak: str = "15m"
 
 
 CALM = Haste()
 # 15 min without anything inbound become 30 s: whoever stops the keeper sees the services fall asleep within a minute.
-FAST = Haste(speed=30.0, every="5s", heartbeat_every="5s")
+FAST = Haste(speed=30.0, every="5s", heartbeat_every="5s", chat_every="10s", soak="30s")
+# As long as a slow model may think about it.
+TALK = "60s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +222,7 @@ class _Run:
             [self._watched(one) for one in kept(described, variables)],
             platform="sim", repair="auto", head="Written by `everwake up` at every start, for its ports may change.",
             access={"url": simulator.document["platform"]["url"], "api_key": {"file": KEY_FILE}},
+            keeper={"soak": self._asked.haste.soak} if self._asked.haste != CALM else None,
         )  # fmt: skip
         (self._data / "everwake.toml").write_text(text, encoding="utf-8")
 
@@ -234,7 +240,15 @@ class _Run:
             id=one.id,
             depends_on=one.depends_on,
             more=more,
+            checks=self._talks(one.name),
         )
+
+    def _talks(self, name: str) -> tuple[Mapping[str, object], ...]:
+        """What no health path shows: whether the chatbot's provider answers, and whether a user's message comes that far through
+        the backend. Rarely, for a real provider bills for each. Where people have to sign in, nobody of ours can talk."""
+        if self._asked.blueprint is not None or name not in TALKERS or self._environ.get("REQUIRE_SIGN_IN"):
+            return ()
+        return ({"kind": "chat", "through": name, "every": self._asked.haste.chat_every, "timeout": TALK},)
 
     def _keeper(self) -> Program:
         """The keeper as a process of its own: it must not fall with what it watches."""

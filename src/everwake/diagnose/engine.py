@@ -106,7 +106,7 @@ def _mind_the_answer(facts: Facts, found: dict[str, Finding], out: list[RuledOut
             out.append(RuledOut(cause=name, why=f"it answers {answer} now"))
             del found[name]
         elif (
-            name not in ("edge_blocked", "domain_misrouted", "cors_only", "dependency_service")
+            name not in ("edge_blocked", "domain_misrouted", "cors_only", "dependency_service", "wrong_service_url")
             and found[name].sure > ANSWERS_MOST
             and name in CAUSES
             and CAUSES[name].is_fault

@@ -61,14 +61,17 @@ def saw(proving: Proving, seen: Observation) -> Proving:
     return replace(proving, good=proving.good + 1, last_at=seen.at, said=f"{seen.status or 'as expected'}")
 
 
-def judged(proving: Proving, cause: str, before: Sequence[str], now: Diagnosis | None, faults: frozenset[str]) -> Proof:
+def judged(
+    proving: Proving, cause: str, before: Sequence[str], now: Diagnosis | None, faults: frozenset[str], lacks: str = ""
+) -> Proof:
     """What was shown. before: causes that were named when the remedy began.   now: why it is not well, asked anew, or None.
 
-    faults: names of causes that mean that something is wrong at all.
+    faults: names of causes that mean that something is wrong at all.   lacks: what is not well though it is seen up.
     """
     up = Criterion(
-        name="up", met=proving.is_up,
-        said=f"{proving.good} good looks, {proving.pace_s:g} s apart" if proving.is_up
+        name="up", met=proving.is_up and not lacks,
+        said=lacks if proving.is_up and lacks
+        else f"{proving.good} good looks, {proving.pace_s:g} s apart" if proving.is_up
         else f"{proving.good} of {LOOKS} good looks in a row, the last one saw {proving.said or 'nothing'}",
     )  # fmt: skip
     if now is None:

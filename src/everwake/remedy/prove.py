@@ -23,14 +23,19 @@ class Prover:
     faults: frozenset[str]
     said: Callable[[Proving], None] = lambda proving: None
 
-    async def prove(self, service: str, cause: str, before: Sequence[str], pace_s: float) -> Proof:
-        """What was shown: as soon as all is, else what was by the deadline. before: causes named when the remedy began."""
+    async def prove(
+        self, service: str, cause: str, before: Sequence[str], pace_s: float, lacks: Callable[[], str] = lambda: ""
+    ) -> Proof:
+        """What was shown: as soon as all is, else what was by the deadline. before: causes named when the remedy began.
+
+        lacks: what is still not well about it while its looks are good, "" for nothing.
+        """
         proving = Proving(began_at=self.clock.now(), pace_s=pace_s)
         while True:
             proving = saw(proving, await self.look(service))
             self.said(proving)
             if proving.is_up:
-                proof = judged(proving, cause, before, await self.ask(service), self.faults)
+                proof = judged(proving, cause, before, await self.ask(service), self.faults, lacks())
                 if proof.is_proved or proving.is_late(self.clock.now()):
                     return proof
             elif proving.is_late(self.clock.now()):

@@ -117,8 +117,8 @@ DRILLS: Mapping[str, Drill] = {
             cause="instance_unreachable", remedy="wait",
         ),
         Drill(
-            how="edge-502", changes=Changes.PLATFORM, says="the edge gets no answer from an instance that is well",
-            cause="instance_unreachable", remedy="wait",
+            how="edge-502", changes=Changes.PLATFORM, cause="instance_unreachable", remedy="restart",
+            says="the edge has lost its way to an instance that is well; not to a new one",
         ),
     )
 }  # fmt: skip

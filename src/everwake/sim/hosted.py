@@ -8,6 +8,7 @@ SIGKILL.
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from everwake.sim import answers
 from everwake.sim.edge.routes import Refusal, Upstream
@@ -144,10 +145,14 @@ class Hosted:
                 service=self.service, has_live=bool(standing.live), is_ready=self._is_ready,
                 is_asleep=standing.is_asleep, is_waking=self._is_waking, is_admitted=is_admitted,
                 has_failed_wake=failed_at_s is not None and now_s - failed_at_s < rules.first_restart_s,
-                is_cut=how == "edge-502" or flaps,
+                is_cut=(how == "edge-502" and broken is not None and self._ran_at(broken.at)) or flaps,
             ),
             wants_html=wants_html,
         )  # fmt: skip
+
+    def _ran_at(self, at: datetime) -> bool:
+        """Whether the instance that runs now ran then: the way to a new one is a new way."""
+        return self._box is not None and self._box.record.created_at <= at
 
     async def _held(self) -> Direction:
         """A request that waits for the wake: until an instance is ready, the wake has failed, or the edge gives up."""

@@ -8,6 +8,8 @@ from everwake.diagnose.rules._seen import in_health
 __all__ = ["RULE", "explain"]
 
 NEXT = "Look at the provider's console: key, quota, billing, model name, status page."
+KEY = "Put a key that the provider accepts into its variable (its console makes a new one), then deploy."
+_OF_A_KEY = ("provider_rejected_key", "invalid_api_key", "incorrect api key")
 WORDS = ("openai", "llm", "anthropic", "gemini", "stripe", "firebase", "external_api")
 
 
@@ -23,9 +25,6 @@ def explain(facts: Facts) -> Finding | None:
 
 def _coded(facts: Facts) -> Finding | None:
     """An answer whose own code says that a provider refused."""
-    look = facts.look
-    if look is None or look.status not in (429, 500, 502, 503) or not look.is_json:
-        return None
     words = (
         "provider_unavailable",
         "provider_rejected_key",
@@ -36,18 +35,15 @@ def _coded(facts: Facts) -> Finding | None:
         "upstream_provider",
         "model_not_found",
     )
-    found = next((word for word in words if word in look.low), None)
-    return (
-        None
-        if found is None
-        else Finding(
-            sure=0.82,
-            because=(look.cite_status(), look.cite_body(found)),
-            next=NEXT,
-            remedy="ask-person",
-            beats=frozenset({"health_check_failing"}),
-        )
-    )
+    for look in facts.looks:
+        is_refusal = look.status in (429, 500, 502, 503) and look.is_json
+        found = next((word for word in words if word in look.low), None) if is_refusal else None
+        if found is not None:
+            because = (look.cite_status(), look.cite_body(found))
+            over = frozenset({"health_check_failing"})
+            next_ = KEY if found in _OF_A_KEY else NEXT
+            return Finding(sure=0.82, because=because, next=next_, remedy="ask-person", beats=over)
+    return None
 
 
 RULE = Rule(

@@ -1,5 +1,7 @@
 """A wrong address of a sibling service is used: a name that is nobody's, or a rewrite that leads nowhere."""
 
+from dataclasses import replace
+
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
@@ -17,6 +19,7 @@ _NOBODY = (
     "name resolution",
     "getaddrinfo",
 )
+_NO_HOST = ('"detail":"no_such_host', '"detail": "no_such_host')
 
 
 def explain(facts: Facts) -> Finding | None:
@@ -31,8 +34,14 @@ def explain(facts: Facts) -> Finding | None:
             next=f"{problems[0].key}: {problems[0].fix}"[:300],
             remedy="point-to-sibling",
         )
+    told = _told(facts)
+    if doctor is not None and (told is not None or facts.signs(K.SIBLING)):
+        doctor = replace(doctor, sure=0.92)  # what the doctor reads in the value, somebody has seen come true
+    elif doctor is not None and facts.is_answering:
+        doctor = replace(doctor, sure=0.5)  # nothing is done on a value alone while nobody misses anything
     return surest(
         doctor,
+        told,
         by_edge(facts, "wrong_service_url", NEXT, "point-to-sibling"),
         by_signs(
             facts,
@@ -53,6 +62,15 @@ def explain(facts: Facts) -> Finding | None:
     )
 
 
+def _told(facts: Facts) -> Finding | None:
+    """The service's own health document says that the name of a sibling is nobody's."""
+    for look in facts.looks:
+        word = next((word for word in _NO_HOST if word in look.low), None) if look.is_json else None
+        if word is not None:
+            return Finding(sure=0.8, because=(look.cite_body(word),), next=NEXT, remedy="point-to-sibling")
+    return None
+
+
 RULE = Rule(
     cause="wrong_service_url",
     explain=explain,
@@ -67,6 +85,14 @@ RULE = Rule(
             }
         },
         {"log": ["Error: getaddrinfo ENOTFOUND chatify-chatbot-ww0z.onrender.com"]},
+        {
+            "http": {
+                "url": "https://backend.onrender.com/health",
+                "status": 200,
+                "headers": {"content-type": "application/json"},
+                "body": '{"status":"healthy","chatbot":{"state":"waking","detail":"no_such_host 404"}}',
+            }
+        },
         {
             "http": {
                 "url": "https://web.vercel.app/api/x",
