@@ -8,16 +8,27 @@ from urllib.request import Request, urlopen
 from tests.support.receiver import receiver
 from tests.support.up_run import UpRun, until, up_in
 
+KEY = "BACKEND_CORS_ORIGINS"
 
-def asked(url: str, body: Any = None, key: str = "") -> Any:
+
+def asked(url: str, body: Any = None, key: str = "", method: str | None = None) -> Any:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    with urlopen(Request(url, None if body is None else json.dumps(body).encode(), headers), timeout=30) as answer:
+    with urlopen(
+        Request(url, None if body is None else json.dumps(body).encode(), headers, method=method), timeout=30
+    ) as answer:
         return json.loads(answer.read())
 
 
 def fired(run: UpRun, service: str, how: str) -> None:
     platform = json.loads(run.up_json.read_text())["platform"]
     asked(platform["url"].removesuffix("/v1") + "/sim/drills", {"service": service, "how": how}, platform["key"])
+
+
+def written(run: UpRun, service: str, key: str, value: str) -> None:
+    """What a person does at the dashboard: a variable is saved, and comes with the next deploy."""
+    up = json.loads(run.up_json.read_text())
+    url = f"{up['platform']['url']}/services/{up['services'][service]['id']}/env-vars/{key}"
+    asked(url, {"value": value}, up["platform"]["key"], "PUT")
 
 
 def variables(run: UpRun, service: str) -> dict[str, str]:
@@ -35,6 +46,10 @@ def test_a_leftover_behind_the_origins_is_found_named_mended_deployed_proved_and
         file.write_text(file.read_text() + '\n[notify]\nurls = [{ file = "alerts.url" }]\n')
         until(lambda: "was read again" in run.log or _was_read(page), 20)
         before = variables(run, "chatbot")
+        # A list of 86 characters, and what somebody left behind it: column 88.
+        origins = json.dumps(["https://chatbot.example.com", "https://backend.example.com", "https://page.example"])
+        assert len(origins) == 86
+        written(run, "chatbot", KEY, origins)
         fired(run, "chatbot", "bad-env")
 
         def repaired() -> Any:
@@ -43,10 +58,12 @@ def test_a_leftover_behind_the_origins_is_found_named_mended_deployed_proved_and
 
         until(repaired, 60)
         remedy = repaired()
-        assert (remedy["remedy"], remedy["about"], remedy["by"]) == ("fix-variables", "BACKEND_CORS_ORIGINS", "keeper")
-        assert "column 43" in remedy["why"]
+        assert (remedy["remedy"], remedy["about"], remedy["by"]) == ("fix-variables", KEY, "keeper")
+        assert "column 88" in remedy["why"]
         assert [step["state"] for step in remedy["steps"]] == ["done", "done", "done"]
-        assert variables(run, "chatbot") == before
+        assert "its log: " in remedy["steps"][2]["said"]
+        assert "Server started successfully on" in remedy["steps"][2]["said"]
+        assert variables(run, "chatbot") == {**before, KEY: origins}
         assert asked(run.at("chatbot") + "/health")["status"] == "healthy"
         incident = asked(f"{page}/api/v1/incidents?service=chatbot")["items"][0]
         assert incident["cause"] == "bad_env_var"

@@ -58,16 +58,18 @@ async def deploy(
     took_s = clock.monotonic() - began_s
     if not record.has_failed:
         return Deployed(service=service, record=record, took_s=took_s)
-    lines = await said_during(platform, service, record, clock.now(), secrets_of(await platform.variables(service.id)))
+    lines = await said_during(
+        platform, service.id, record, clock.now(), secrets_of(await platform.variables(service.id))
+    )
     return Deployed(service=service, record=record, took_s=took_s, lines=lines, diagnosis=why(service, record, lines))
 
 
 async def said_during(
-    platform: Platform, service: PlatformService, record: DeployRecord, now: datetime, hidden: tuple[str, ...] = ()
+    platform: Platform, id: str, record: DeployRecord, now: datetime, hidden: tuple[str, ...] = ()
 ) -> tuple[PlatformLine, ...]:
-    """What the service's log says between the begin of a deploy and its end, masked. hidden: known secrets."""
+    """What a service says between the begin of a deploy and its end, masked. id: the platform's.   hidden: known secrets."""
     since = record.created_at or now - timedelta(minutes=15)
-    lines = await platform.logs(service.id, since, (record.finished_at or now) + LAST_WORDS, MOST_LINES)
+    lines = await platform.logs(id, since, (record.finished_at or now) + LAST_WORDS, MOST_LINES)
     return tuple(
         PlatformLine(
             id=line.id,

@@ -1,21 +1,31 @@
 """What a remedy needs to know of a service: its case for the plan, and what its variables should be."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from everwake.app.deploying import said_during
 from everwake.app.why import Told, problems_of
+from everwake.diagnose.log.reader import read
+from everwake.diagnose.log.signs import SignKind
 from everwake.doctor.fix import mend_values
+from everwake.errors import EverwakeError
+from everwake.fleet.redact import redact
 from everwake.fleet.schema import Fleet, Service
-from everwake.model import Diagnosis, Incident, Observation, RemedyRun, RunState, State
+from everwake.model import DeployRecord, Diagnosis, Incident, Observation, RemedyRun, RunState, State
 from everwake.ports import Platform
 from everwake.remedy.execute import Mended
 from everwake.remedy.plan import Case, Tried
 from everwake.remedy.steps import Do
 
-__all__ = ["PACE_S", "case_of", "mended", "pace_s", "tried_of"]
+__all__ = ["PACE_S", "case_of", "mended", "pace_s", "started", "tried_of"]
 
 PACE_S = 20.0
 PASSES = 6
+# The log is read after a deploy for whoever reads the story; nothing depends on it.
+LOG_S = 10.0
+LINE_CHARS = 160
+_SERVES = (SignKind.LISTENING, SignKind.LISTENING_LOOPBACK)
 _SERVED = (State.UP, State.DEGRADED)
 
 
@@ -46,6 +56,19 @@ def mended(service: Service, keys: Sequence[str], variables: Mapping[str, str], 
         values={key: values[key] for key in keys if key in values and variables.get(key) != values[key]},
         stuck=tuple(sorted(stuck)),
     )
+
+
+async def started(platform: Platform, id: str, deploy: DeployRecord) -> str:
+    """The line of its log in which what was deployed says that it serves, masked; "" where none does, or nobody tells in time."""
+    if "logs" not in platform.verbs or deploy.finished_at is None:
+        return ""
+    try:
+        async with asyncio.timeout(LOG_S):
+            lines = await said_during(platform, id, deploy, deploy.finished_at)
+    except (EverwakeError, TimeoutError):
+        return ""
+    signs = read((line.text for line in lines), redact).signs
+    return next((one.text[:LINE_CHARS] for one in reversed(signs) if one.kind in _SERVES), "")
 
 
 def tried_of(runs: Sequence[RemedyRun], incident: str, now: State) -> tuple[Tried, ...]:

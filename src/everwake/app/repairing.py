@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from everwake.app.diagnosing import Doors
-from everwake.app.mending import case_of, mended, pace_s
+from everwake.app.mending import case_of, mended, pace_s, started
 from everwake.app.thinking import Thought, is_same
 from everwake.app.why import Told
 from everwake.diagnose.causes import CAUSES
@@ -114,7 +114,9 @@ class Repairer:
         self._ask_why, self._outgoing, self._noticed, self._say = ask, outgoing, noticed, say
         self._link, self._changed, self._holder, self._has_ended = link, changed, holder, has_ended
         self._books, self._limits = playbooks() if books is None else books, limits or Limits()
-        around = Surroundings(platform=self._platform, mend=self._mend, look=keeping.look, intention=intend)
+        around = Surroundings(
+            platform=self._platform, mend=self._mend, look=keeping.look, intention=intend, started=started
+        )
         self._undo = undo or InProcess()
         self._executor = Executor(steps, clock, holder, around, undo=self._undo, seen=self._stepped)
         self._prover = Prover(clock=clock, look=keeping.look, ask=ask, faults=FAULTS)

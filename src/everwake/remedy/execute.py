@@ -53,12 +53,14 @@ class Surroundings:
     """What the steps reach for. platform: of a service, None where there is no way to it.   intention: (id, time) -> its words.
 
     mend: (service, keys, variables as they are) -> what they should be.   look: one look, however long it may take.
+    started: what the log says of the start that a deploy brought; "" where it says nothing. Raises nothing.
     """
 
     platform: Callable[[str], Awaitable[Platform | None]]
     mend: Callable[[str, Sequence[str], Mapping[str, str]], Awaitable[Mended]]
     look: Callable[[str], Awaitable[Observation]]
     intention: Callable[[str, datetime], str]
+    started: Callable[[Platform, str, DeployRecord], Awaitable[str]]
 
 
 class _Lost(Exception):  # noqa: N818 - somebody else has it now
@@ -292,7 +294,9 @@ class Executor:
                     continue
             if last.has_failed:
                 raise Finding(f"{last.id} {last.status.replace('_', ' ')}")
-            return f"{last.id} is {last.status} after {self._clock.monotonic() - began_s:.0f} s"
+            took_s = self._clock.monotonic() - began_s
+            line = await self._around.started(platform, run.target, last)
+            return f"{last.id} is {last.status} after {took_s:.0f} s{f'; its log: {line}' if line else ''}"
         raise Finding("one deploy after the other was canceled by a newer one")
 
     async def _restart(self, platform: Platform, run: RemedyRun, one: RemedyStep, is_again: bool) -> str:

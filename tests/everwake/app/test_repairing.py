@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from everwake.model import (
     LogLine,
     Observation,
     Phase,
+    PlatformLine,
     PlatformService,
     RunState,
     State,
@@ -118,6 +119,10 @@ class Platform:
             self.is_well = self.cure() if self.cure else self.env[KEY] == GOOD
             self.made[n] = replace(self.made[n], status="live", finished_at=self.clock.now())
             yield self.made[n]
+
+    async def logs(self, id: str, since: datetime, until: datetime | None, most: int) -> Sequence[PlatformLine]:
+        said = "INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)"
+        return [PlatformLine(id="l1", at=self.clock.now(), text=said)]
 
     async def restart(self, id: str) -> None:
         self.calls.append("restart")

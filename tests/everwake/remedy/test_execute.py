@@ -16,7 +16,7 @@ from everwake.fleet.schema import Secret
 from everwake.history import History
 from everwake.history.steps import StepStore
 from everwake.history.undo import SealedUndo
-from everwake.model import Observation, RemedyRun, RemedyStep, RunState, StepState
+from everwake.model import DeployRecord, Observation, RemedyRun, RemedyStep, RunState, StepState
 from everwake.platforms import intend
 from everwake.platforms._door import Manners
 from everwake.platforms._kind import Access
@@ -94,7 +94,7 @@ class Stage:
             async def of(service: str) -> Platform:
                 return platform
 
-            around = Surroundings(platform=of, mend=_mend, look=_look, intention=intend)
+            around = Surroundings(platform=of, mend=_mend, look=_look, intention=intend, started=_started)
             sealed = SealedUndo(self.history, self.clock, lambda service: Secret(sealed_with, "env RENDER_API_KEY"))
             yield Executor(self.steps, self.clock, holder, around, undo=undo or sealed)
 
@@ -106,6 +106,10 @@ async def _mend(service: str, keys: Sequence[str], variables: Mapping[str, str])
 
 async def _look(service: str) -> Observation:
     return Observation(service=service, check="http", at=SystemClock().now(), took_s=0.1, status=200)
+
+
+async def _started(platform: Platform, id: str, deploy: DeployRecord) -> str:
+    return f"{deploy.id} serves"
 
 
 @pytest.fixture
