@@ -317,7 +317,7 @@ def test_killed_at_any_moment_every_remedy_ends_and_nothing_is_done_twice_or_by_
                 broken = {whole.pop(): dice.choice(list(REMEDIES)) for _ in range(count)}
                 if not IS_LONG:
                     broken, whole = dict(zip(town.document["services"], REMEDIES, strict=True)), []
-                town.round(broken, min(left, dice.randint(2, 7)) if IS_LONG else left)
+                town.round(broken, min(left, dice.randint(3, 9)) if IS_LONG else left)
                 remedies += len(broken)
             kills += town.kills
             if closing_ is not None:
