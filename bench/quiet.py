@@ -46,9 +46,11 @@ def one_seed(seed: int, hours: float) -> Outcome:
 
 def quiet(hours: float, seeds: int, workers: int) -> bool:
     """Pass the hours and print what they held; whether nothing was repaired."""
-    began_s = time.perf_counter()
+    began_s, outcomes = time.perf_counter(), list[Outcome]()
     with ProcessPoolExecutor(workers) as pool:
-        outcomes = list(pool.map(one_seed, range(1, seeds + 1), [hours / seeds] * seeds))
+        for one in pool.map(one_seed, range(1, seeds + 1), [hours / seeds] * seeds):
+            outcomes.append(one)
+            print(f"seed {one.seed}: {len(one.remedies)} remedies, {one.took_s:.0f} s", file=sys.stderr, flush=True)
     took_s = time.perf_counter() - began_s
     noises, met, states = Counter[str](), Counter[str](), Counter[str]()
     for one in outcomes:
