@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from everwake.app.diagnosing import Diagnoser, Doors
@@ -54,14 +54,14 @@ class Asked:
     by: str = "everwake fix"
 
 
-class Fixer:
+class Fixer(Protocol):
     """What `everwake fix` can do, whoever does it. through: "keeper" or "alone"."""
 
-    through = ""
+    through: str
 
     async def plan(self, name: str) -> Document:
         """`{"service", "decision", "well", "why", "next", "plan", "refused"}`. Raises Misused, OutOfReach."""
-        raise NotImplementedError
+        ...
 
     async def fix(self, name: str, seen: Callable[[Document], None]) -> Document:
         """Begin, and follow it to its end; the last document of the run. seen: told of each change.
@@ -70,11 +70,11 @@ class Fixer:
             Finding: nothing is begun; in words why.
             Misused, OutOfReach.
         """
-        raise NotImplementedError
+        ...
 
     async def switch(self, is_stopped: bool) -> Document:
         """Put the red switch: `{"stopped", "by", "at", "changed"}`. Raises OutOfReach."""
-        raise NotImplementedError
+        ...
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def fixer(name: str, asked: Asked) -> AsyncIterator[Fixer]:
 # --- through the keeper -----------------------------------------------------------------------------------------------------
 
 
-class _Through(Fixer):
+class _Through:
     """A running keeper does it."""
 
     through = "keeper"
@@ -234,7 +234,7 @@ class _LoneView:
     state: State
 
 
-class _Alone(Fixer):
+class _Alone:
     """This process does it."""
 
     through = "alone"
