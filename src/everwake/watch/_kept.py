@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from everwake.fleet.schema import Service
-from everwake.model import Observation
+from everwake.model import Observation, State
+from everwake.ports import Standing
 from everwake.watch import state, view
 
-__all__ = ["HEART", "PRIMARY", "Kept", "checks_of", "every_s", "heart_of", "host_of", "policy_of"]
+__all__ = ["HEART", "PRIMARY", "Kept", "checks_of", "every_s", "heart_of", "host_of", "kept_of", "policy_of"]
 
 PRIMARY = "http"
 HEART = "heartbeat"
@@ -38,6 +40,24 @@ class Kept:
     rises: bool = False
     line: asyncio.Task[None] | None = None
     waiters: list[asyncio.Future[Observation]] = field(default_factory=list)
+
+    def next_look(self) -> asyncio.Future[Observation]:
+        """What the primary check sees next."""
+        waiter: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
+
+
+def kept_of(service: Service, standing: Standing | None, now: datetime) -> Kept:
+    """A service that is kept from now on. standing: how it stood when the last keeper ended."""
+    kept = Kept(service=service, host=host_of(service), policy=policy_of(service), watch=state.Watch())
+    if standing is not None:
+        kept.last = standing.last
+        kept.watch = state.resume(standing, now, kept.policy, (*checks_of(service)[1:], *heart_of(service)))
+        kept.patience_s = kept.policy.wake_patience_s if kept.watch.state is State.WAKING else None
+    if service.heartbeat:
+        kept.heart = view.Heart()
+    return kept
 
 
 def host_of(service: Service) -> str:

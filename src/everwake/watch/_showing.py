@@ -1,13 +1,31 @@
-"""How what is kept of a service is shown: its card, its strip, its persistent line. Pure."""
+"""How what is kept of a service is shown: its card, its strip, its line; and the page's head over all of them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from everwake.model import Beat, BeatKind, Observation, State
+from everwake.model import Beat, BeatKind, Incident, Observation, State
 from everwake.watch import view
-from everwake.watch._kept import PRIMARY, Kept
+from everwake.watch._kept import HEART, PRIMARY, Kept
 
-__all__ = ["beaten", "shown", "view_of"]
+__all__ = ["beaten", "fleet_view", "looks_at", "shown", "view_of"]
+
+
+def fleet_view(
+    name: str, services: Sequence[view.ServiceView], *, is_monitoring: bool, trouble: tuple[str, ...]
+) -> view.FleetView:
+    """The page's head: the worst state, how many there are of each, and when something is looked at next."""
+    worst, counts = view.overall([service.state for service in services])
+    due = [service.next_check_at for service in services if service.next_check_at]
+    return view.FleetView(
+        name=name,
+        state=worst,
+        monitoring=is_monitoring,
+        counts=counts,
+        next_check_at=min(due, default=None),
+        trouble=trouble,
+        services=tuple(services),
+    )
 
 
 def view_of(
@@ -36,6 +54,16 @@ def view_of(
         rests=rests,
         turns_at=turns_at,
     )
+
+
+def looks_at(kept: Kept, incident: Incident | None) -> tuple[Observation, ...]:
+    """The last look at a service, what its other checks see fail now, and the look that began its open incident, unless that was
+    one of another check which is well again. The newest of the primary check comes first."""
+    failing = [doubt.first for doubt in kept.watch.failing if doubt.check != HEART]
+    first = incident.first if incident else None
+    if first is not None and (first in (kept.last, *failing) or first.check not in (PRIMARY, HEART)):
+        first = None
+    return tuple(look for look in (kept.last, *failing, first) if look is not None)
 
 
 def shown(seen: Observation, now: State) -> State:

@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 
 from everwake.fleet.schema import Fleet, Service
@@ -16,21 +15,20 @@ from everwake.model import (
     Beat,
     BeatKind,
     Diagnosis,
-    Failure,
-    FailureKind,
     Incident,
     LogLine,
     Observation,
-    Phase,
     Proof,
     State,
 )
 from everwake.ports import Clock, Notice, Recorder, Standing
 from everwake.watch import state, vantage, view, words
 from everwake.watch._hours import HOLD_S, Hours
-from everwake.watch._kept import HEART, PRIMARY, Kept, checks_of, every_s, heart_of, host_of, policy_of
+from everwake.watch._kept import PRIMARY, Kept, checks_of, every_s, heart_of, host_of, kept_of, policy_of
 from everwake.watch._ledger import Ledger
-from everwake.watch._showing import beaten, shown, view_of
+from everwake.watch._lines import Lines, seen_of
+from everwake.watch._showing import beaten, fleet_view, looks_at, shown, view_of
+from everwake.watch._wall import Wall
 from everwake.watch.eyes import Eyes
 from everwake.watch.schedule import Schedule, next_on_grid
 
@@ -43,7 +41,6 @@ LOOKS_AT_ONCE = 2_000
 BEGUN_TOGETHER = 100
 HOUSEKEEPING_S = 1.0
 NOTABLY_LATE_S = 0.005
-JUMP_S = 5.0
 NEEDED_AGAIN_S = 5.0
 BESIDE_ANEW_S = 300.0
 _GONE = (State.DOWN, State.WAKING)
@@ -92,12 +89,13 @@ class Keeper:
             look=self._look_patiently,
             changed=changed,
         )
+        self._lines = Lines(self._kept, eyes.follow, self._felt)
         known = {standing.service: standing for standing in standings}
         self._ledger.resume(fleet, known.values())
         for service in fleet.services:
             self._adopt(service, known.get(service.name))
-        self._monitoring = not _was_stopped([known[name] for name in self._kept if name in known])
-        self._wall_offset_s = clock.now().timestamp() - clock.monotonic()
+        self._monitoring = not state.was_stopped([known[name] for name in self._kept if name in known])
+        self._wall = Wall(clock)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -219,8 +217,7 @@ class Keeper:
     async def look(self, name: str) -> Observation:
         """Look at one service now and wait for what its primary check sees. Raises KeyError."""
         kept = self._kept[name]
-        waiter: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
-        kept.waiters.append(waiter)
+        waiter = kept.next_look()
         if kept.watch.state in _GONE:
             self._look_soon(kept, PRIMARY, 0.0)
         else:
@@ -252,18 +249,8 @@ class Keeper:
 
     def snapshot(self) -> view.FleetView:
         """How everything stands now."""
-        services = tuple(self.service_view(name) for name in self._kept)
-        worst, counts = view.overall([service.state for service in services])
-        due = [service.next_check_at for service in services if service.next_check_at]
-        return view.FleetView(
-            name=self.fleet.name,
-            state=worst,
-            monitoring=self._monitoring,
-            counts=counts,
-            next_check_at=min(due, default=None),
-            trouble=self.trouble,
-            services=services,
-        )
+        services = [self.service_view(name) for name in self._kept]
+        return fleet_view(self.fleet.name, services, is_monitoring=self._monitoring, trouble=self.trouble)
 
     @property
     def trouble(self) -> tuple[str, ...]:
@@ -278,14 +265,8 @@ class Keeper:
     def seen(self, name: str) -> tuple[Observation, ...]:
         """The last look at a service, what its other checks see fail now, and the look that began its open incident, unless that
         was one of another check which is well again. The newest of the primary check comes first."""
-        kept, incident = self._kept.get(name), self._ledger.of(name)
-        if kept is None:
-            return ()
-        failing = [doubt.first for doubt in kept.watch.failing if doubt.check != HEART]
-        first = incident.first if incident else None
-        if first is not None and (first in (kept.last, *failing) or first.check not in (PRIMARY, HEART)):
-            first = None
-        return tuple(look for look in (kept.last, *failing, first) if look is not None)
+        kept = self._kept.get(name)
+        return () if kept is None else looks_at(kept, self._ledger.of(name))
 
     @property
     def running_looks(self) -> int:
@@ -299,29 +280,15 @@ class Keeper:
         return view_of(
             kept,
             incident=incident.id if incident else None,
-            next_check_at=self._wall_time(self._schedule.at(f"{name}\0{PRIMARY}")),
+            next_check_at=self._wall.time_of(self._schedule.at(f"{name}\0{PRIMARY}")),
             rests=self._monitoring and self._hours.rests(kept),
             turns_at=self._hours.rota.turn(name).until,
         )
 
-    def _wall_time(self, at_s: float | None) -> datetime | None:
-        if at_s is None:
-            return None
-        return self._clock.now() + timedelta(seconds=at_s - self._clock.monotonic())
-
     # --- services coming and going ------------------------------------------------------------------------------------
 
     def _adopt(self, service: Service, standing: Standing | None) -> Kept:
-        kept = Kept(service=service, host=host_of(service), policy=policy_of(service), watch=state.Watch())
-        if standing is not None:
-            kept.last = standing.last
-            kept.watch = state.resume(
-                standing, self._clock.now(), kept.policy, (*checks_of(service)[1:], *heart_of(service))
-            )
-            kept.patience_s = kept.policy.wake_patience_s if kept.watch.state is State.WAKING else None
-        if service.heartbeat:
-            kept.heart = view.Heart()
-        self._kept[service.name] = kept
+        kept = self._kept[service.name] = kept_of(service, standing, self._clock.now())
         return kept
 
     def _come(self, kept: Kept) -> None:
@@ -342,23 +309,14 @@ class Keeper:
             *heart_of(service)
         }
         kept.watch = replace(kept.watch, failing=tuple(one for one in kept.watch.failing if one.check in same))
-        if (old.url, old.heartbeat, old.heartbeat_every_s) != (
-            service.url,
-            service.heartbeat,
-            service.heartbeat_every_s,
-        ):
-            if kept.line is not None:
-                kept.line.cancel()
-                kept.line = None
-            kept.heart = view.Heart() if service.heartbeat else None
+        self._lines.change(kept, old)
         if self._monitoring and self._tasks:
             self._resume(kept)
 
     def _drop(self, kept: Kept) -> None:
         for check in checks_of(kept.service):
             self._schedule.cancel(f"{kept.service.name}\0{check}")
-        if kept.line is not None:
-            kept.line.cancel()
+        self._lines.let_go(kept)
 
     def _begin_monitoring(self) -> None:
         self._say(words.monitoring(True, self._clock.now()))
@@ -383,8 +341,7 @@ class Keeper:
                 is_new = kept.watch.state is not State.UP or kept.last is None or kept.watch.confirming is not None
                 # Spread over a second: 10,000 first looks in one moment would be a burst of our own making.
                 self._schedule.plan(key, now_s + (due_s % 1.0) if is_new else due_s)
-        if kept.service.heartbeat and kept.line is None and self._tasks is not None and not kept.rises:
-            kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
+        self._lines.hold(kept, self._tasks)
         self._wake.set()
 
     def _pause(self, kept: Kept) -> None:
@@ -393,10 +350,8 @@ class Keeper:
 
     def _leave_alone(self, kept: Kept) -> None:
         self._drop(kept)
-        kept.line, kept.rises, kept.patience_s = None, False, None
+        kept.rises, kept.patience_s = False, None
         kept.again.clear()
-        if kept.heart is not None:
-            kept.heart = replace(kept.heart, connected=False)
 
     def _lie_down(self, kept: Kept) -> None:
         """Its rest begins: nothing is sent to it any more. Whether it sleeps is the platform's to say."""
@@ -412,8 +367,7 @@ class Keeper:
         self._resume(kept)
 
     async def _look_patiently(self, kept: Kept) -> Observation:
-        waiter: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
-        kept.waiters.append(waiter)
+        waiter = kept.next_look()
         kept.patience_s = kept.policy.wake_patience_s
         self._look_soon(kept, PRIMARY, 0.0)
         return await waiter
@@ -464,7 +418,8 @@ class Keeper:
     def _saw(self, kept: Kept, check: str, seen: Observation) -> None:
         now_s = self._clock.monotonic()
         if seen.failure is not None:
-            seen = self._in_todays_time(seen, now_s)
+            self._notice_jump(now_s)
+            seen = self._wall.in_todays_time(seen)
         self._recorder.looked((seen,))
         if self._own_line.saw(seen, kept.host, now_s) and self._tasks is not None:
             self._tasks.create_task(self._look_at_ourselves())
@@ -496,7 +451,7 @@ class Keeper:
             self._ledger.moved(kept, step.move, step.evidence)
             is_back = kept.rises or step.move.old in (State.DOWN, State.WAKING)
             if is_back and step.move.new in (State.UP, State.DEGRADED):
-                self._hold_line_anew(kept)
+                self._lines.hold_anew(kept, self._tasks)
         elif state.doubts_changed(before, step.watch):
             self._ledger.doubted(kept)
         if step.asks and PRIMARY not in kept.looking:
@@ -542,22 +497,8 @@ class Keeper:
 
     # --- the persistent line ------------------------------------------------------------------------------------------
 
-    async def _hold_line(self, kept: Kept, service: Service) -> None:
-        async for beat in self._eyes.follow(service):
-            if self._kept.get(service.name) is not kept or kept.heart is None:
-                return
-            self._recorder.beat(beat)
-            self._felt(kept, beat)
-
-    def _hold_line_anew(self, kept: Kept) -> None:
-        """It is back: its line is made now, and not when a pause that grew while it was away is over."""
-        kept.rises = False
-        if kept.heart is not None and not kept.heart.connected and self._tasks is not None:
-            if kept.line is not None:
-                kept.line.cancel()
-            kept.line = self._tasks.create_task(self._hold_line(kept, kept.service))
-
     def _felt(self, kept: Kept, beat: Beat) -> None:
+        self._recorder.beat(beat)
         before = kept.heart or view.Heart()
         heart = beaten(before, beat)
         kept.heart = heart
@@ -585,14 +526,8 @@ class Keeper:
             self._plan(kept, check, now_s, state.Look(after_s=1.0))
 
     def _fold_beat(self, kept: Kept, beat: Beat) -> None:
-        failure = beat.failure
-        if failure is None and beat.kind in (BeatKind.CLOSED, BeatKind.FAILED):
-            failure = Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.BEAT)
-        elif failure is None and beat.kind is BeatKind.MISSED:
-            failure = Failure(kind=FailureKind.BEAT_MISSED, phase=Phase.BEAT)
-        took_s = beat.took_s or 0.0 if failure is None else 0.0
-        seen = Observation(service=beat.service, check=HEART, at=beat.at, took_s=took_s, failure=failure)
-        if failure is not None:
+        seen = seen_of(beat)
+        if seen.failure is not None:
             self._recorder.looked((seen,))
         if not self._is_watched(kept):
             return
@@ -635,21 +570,15 @@ class Keeper:
     # --- is it us? ----------------------------------------------------------------------------------------------------
 
     def _notice_jump(self, now_s: float) -> None:
-        offset_s = self._clock.now().timestamp() - now_s
-        jump_s, self._wall_offset_s = offset_s - self._wall_offset_s, offset_s
-        if abs(jump_s) > JUMP_S:
-            log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
-            self._hours.rota.jumped()
-            for kept in self._kept.values():
-                kept.watch = state.jumped(kept.watch, jump_s)
-                if kept.watch.state is not State.WAKING:
-                    kept.patience_s = None
-
-    def _in_todays_time(self, seen: Observation, now_s: float) -> Observation:
-        """A look during which the wall clock jumped, as if that had been before it: it ended now, and took what it took."""
-        self._notice_jump(now_s)
-        began_at = self._clock.now() - timedelta(seconds=seen.took_s)
-        return replace(seen, at=began_at) if abs((began_at - seen.at).total_seconds()) > JUMP_S else seen
+        jump_s = self._wall.jump_s(now_s)
+        if jump_s == 0.0:
+            return
+        log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
+        self._hours.rota.jumped()
+        for kept in self._kept.values():
+            kept.watch = state.jumped(kept.watch, jump_s)
+            if kept.watch.state is not State.WAKING:
+                kept.patience_s = None
 
     async def _look_at_ourselves(self) -> None:
         """Ends well before a failure is confirmed, so that our own line is known to be down before anybody else is."""
@@ -667,10 +596,3 @@ class Keeper:
                 continue
             if self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
                 self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
-
-
-def _was_stopped(standings: list[Standing]) -> bool:
-    """Whether somebody had stopped monitoring: everybody is paused. Where a keeper died while it paused or unpaused them, what it
-    did last is what was wanted."""
-    newest = max(standings, key=lambda standing: standing.since, default=None)
-    return newest is not None and newest.state is State.PAUSED

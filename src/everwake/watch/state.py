@@ -9,7 +9,7 @@ four quick ones.
 Whatever is decided later is dated from the first look that failed, and that look is kept as the evidence.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -20,7 +20,7 @@ from everwake.ports import Standing
 
 __all__ = [
     "Look", "Policy", "Step", "Verdict", "Watch", "advance", "doubts", "doubts_changed", "judge", "jumped", "patience_s",
-    "pause_s", "resume", "tell",
+    "pause_s", "resume", "tell", "was_stopped",
 ]  # fmt: skip
 
 RESUME_S = 60.0
@@ -406,3 +406,10 @@ def resume(standing: Standing, now: datetime, policy: Policy, checks: Collection
             and (is_fresh or doubt.looks >= policy.degrade_after)
         ),
     )
+
+
+def was_stopped(standings: Sequence[Standing]) -> bool:
+    """Whether somebody had stopped monitoring: everybody is paused. Where a keeper died while it paused or unpaused them, what it
+    did last is what was wanted."""
+    newest = max(standings, key=lambda standing: standing.since, default=None)
+    return newest is not None and newest.state is State.PAUSED
