@@ -206,7 +206,7 @@ class _Doors(Doors):
 
 async def _hours(seed: int, hours: float, repair: str, fault: str, said: Callable[[str], None]) -> Outcome:
     clock, described = VirtualClock(), fleet(repair)
-    world, steps = World(clock, random.Random(f"{seed} world"), described), MemorySteps()
+    world, steps = World(clock, random.Random(f"{seed} world"), described, lurks=not fault), MemorySteps()
     noise, outcome = (
         Noise(world, random.Random(f"{seed} noise")),
         Outcome(seed=seed, hours=hours, services=len(described.services)),

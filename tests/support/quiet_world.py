@@ -128,10 +128,12 @@ class Hosted:
 
 class World:
     """All of it. seen: how often each kind of trouble was met by a look, a beat or a question.   writes: what was asked of the
-    platform that changes anything, by Everwake; people's deeds are not among them."""
+    platform that changes anything, by Everwake; people's deeds are not among them.   lurks: some variables are wrong, and
+    not read.
+    """
 
-    def __init__(self, clock: VirtualClock, dice: random.Random, described: Fleet) -> None:
-        self.clock, self.dice, self.fleet = clock, dice, described
+    def __init__(self, clock: VirtualClock, dice: random.Random, described: Fleet, *, lurks: bool = True) -> None:
+        self.clock, self.dice, self.fleet, self.lurks = clock, dice, described, lurks
         self.loop = asyncio.get_running_loop()
         self.seen: Counter[str] = Counter()
         self.writes: list[tuple[str, str]] = []
@@ -151,7 +153,7 @@ class World:
             health_path="/health", instances=("one",), created_at=self.clock.true_now,
         )  # fmt: skip
         variables = {"PORT": "10000", "BACKEND_CORS_ORIGINS": '["https://blabbin.web.app"]'}
-        if service.name != "chatbot" and self.dice.random() < 0.3:
+        if self.lurks and service.name != "chatbot" and self.dice.random() < 0.3:
             variables["BACKEND_CORS_ORIGINS"] += " -rsss"  # wrong, and it is not read
             self.seen["wrong variable"] += 1
         one = Hosted(service=service, record=record, deploys=[], variables=variables)
