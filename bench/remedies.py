@@ -1,6 +1,6 @@
 """Every drill of the simulator against a keeper that repairs by itself: what it was called, who or what cured it, how soon.
 
-    python bench/remedies.py [--samples 3] [--quick] [--every 5s] [--jobs 3] [DRILL ...]
+    python bench/remedies.py [--samples 3] [--quick] [--every 2s] [--jobs 3] [DRILL ...]
 
 Each sample is a fleet of its own (`everwake up`, repairs on). The service is broken and left to the keeper. Another fleet, with
 repairs stopped, is broken in the same way and healed by a hand that knows the cure: the floor, what the platform itself needs.
@@ -13,7 +13,7 @@ which the fault can be known at all:
                               second says that it goes on so
     sleep                     at once, with one GET
     edge-502                  after the 60 s in which the platform restarts by itself what does not answer
-    hang, flapping            never: the platform comes back by itself, and a hand would only be in its way
+    hang, flapping            no hand: the platform brings it back by itself
 
 Time is from the break to the first good answer (of `wrong-sibling-url`: to a user's session, for the health path is good all the
 while), in seconds of the platform's time. The keeper's own seconds are real at every speed, so all is at speed 1 but what waits
@@ -359,7 +359,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one sample")
     parser.add_argument("--jobs", type=int, default=3, help="fleets at once; they mostly wait")
-    parser.add_argument("--every", default="5s", help="the keeper's interval")
+    parser.add_argument("--every", default="2s", help="the keeper's interval")
     parser.add_argument("--speed", type=float, default=1.0, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=19_800)
     parser.add_argument("--patience", type=float, default=150.0, help="real seconds for each drill")
@@ -375,7 +375,7 @@ def main() -> None:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     times = "once" if samples == 1 else f"{samples} times"
     print(
-        f"each drill {times}, {given.jobs} fleets at once, a keeper that looks every {given.every}; load before {load:.1f}"
+        f"each drill {times}, {given.jobs} fleets at once; a keeper that looks every {given.every}; load before {load:.1f}"
     )
     print("median time from break to first good answer, floor, ratio (lowest-highest); + as its row says, - not")
     missed: dict[str, str] = {}

@@ -67,6 +67,16 @@ class Rehearsal:
         with urlopen(request, timeout=10) as answer:
             return dict(json.loads(answer.read()))
 
+    def thought(self, name: str) -> dict[str, Any] | None:
+        """What the keeper has decided about a service that is not well."""
+        found = self.keeper(f"/api/v1/services/{name}/remedy")["thought"]
+        return None if found is None else dict(found)
+
+    def until_run(self, name: str, state: str, within_s: float = 60.0) -> dict[str, Any]:
+        """Wait until its remedy is that far; what it was."""
+        until(lambda: (self.keeper(f"/api/v1/services/{name}/remedy")["run"] or {}).get("state") == state, within_s)
+        return dict(self.keeper(f"/api/v1/services/{name}/remedy")["run"])
+
     def until_state(self, name: str, *states: str, within_s: float = 60.0) -> None:
         """Wait until the keeper says so."""
         until(lambda: self.keeper(f"/api/v1/services/{name}")["state"] in states, within_s)
@@ -225,3 +235,28 @@ def test_the_red_switch_holds_repairs_back_until_somebody_allows_them_and_a_yes_
     finally:
         rehearsal.fix("--start")
         rehearsal.may_repair("auto")
+
+
+def test_what_no_health_path_shows_is_found_by_talking_and_cured_where_a_machine_can(rehearsal: Rehearsal) -> None:
+    """The health paths answer 200 all the while: only a chat through the backend, as a user's, finds either of the two."""
+    for name in rehearsal.document["services"]:
+        rehearsal.until_state(name, "up")
+    rehearsal.says("sim", "break", "backend", "--how", "wrong-sibling-url")
+    run = rehearsal.until_run("backend", "proved")
+    assert (run["remedy"], run["about"], run["cause"]) == ("point-to-sibling", "CHATBOT_URL", "wrong_service_url")
+    incident = rehearsal.keeper("/api/v1/incidents?service=backend")["items"][0]
+    assert (incident["first"]["check"], incident["first"]["status"]) == ("chat:0", 200)
+    right = rehearsal.document["services"]["chatbot"]["url"]
+    assert right in rehearsal.says("env", "backend", "get", "CHATBOT_URL", "--reveal")
+    assert rehearsal.run.call("backend", "/api/v1/chat/sessions", {"user_id": "ada"})["status"] == "ready"
+
+    before = rehearsal.keeper("/api/v1/services/chatbot/remedy")["run"]
+    rehearsal.says("sim", "break", "chatbot", "--how", "provider-rejects-key")
+    until(lambda: (rehearsal.thought("chatbot") or {}).get("decision") == "ask", 60)
+    asked = rehearsal.thought("chatbot")
+    assert asked is not None
+    assert "Put a key that the provider accepts into its variable" in asked["next"]
+    assert rehearsal.keeper("/api/v1/services/chatbot")["cause"] == "dependency_external"
+    assert rehearsal.keeper("/api/v1/services/chatbot/remedy")["run"] == before, "nothing is done"
+    rehearsal.says("sim", "break", "chatbot", "--how", "heal")
+    rehearsal.until_state("chatbot", "up")

@@ -73,6 +73,9 @@ PAGE, PAGE_LIMIT = 100, 200
 
 SessionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Authorization = Annotated[str | None, Header(include_in_schema=False)]
+UserAgent = Annotated[str, Header(include_in_schema=False)]
+# The keeper talks too, to see whether it is answered: it is no user, and nobody is to be kept awake for it.
+KEEPERS_AGENT = "everwake"
 
 
 def create(settings: BackendSettings, *, patience: Patience | None = None, pace: Pace | None = None) -> FastAPI:
@@ -228,11 +231,13 @@ class _Backend:
         items, is_stale = await self.personalities.offered()
         return JSONResponse({"items": items, "next": None, "stale": is_stale})
 
-    async def begin_session(self, new: NewSession, authorization: Authorization = None) -> Response:
+    async def begin_session(
+        self, new: NewSession, authorization: Authorization = None, user_agent: UserAgent = ""
+    ) -> Response:
         """Begin a conversation; answered at once, also while the chatbot sleeps."""
         user_id = await self._user(authorization, new.user_id)
         self._take(user_id)
-        self._used()
+        self._used(user_agent)
         personality_id = new.personality_id or DEFAULT_PERSONALITY
         made = await self.orchestrator.make(user_id, personality_id, CREATE_WITHIN_S)
         is_known: bool | None = None
@@ -269,12 +274,13 @@ class _Backend:
         )
 
     async def send_message(
-        self, session_id: SessionId, incoming: IncomingMessage, authorization: Authorization = None
-    ) -> Response:
+        self, session_id: SessionId, incoming: IncomingMessage, authorization: Authorization = None,
+        user_agent: UserAgent = "",
+    ) -> Response:  # fmt: skip
         """Say something. 200 with the reply if it is there within REPLY_WAIT; else 202, and it comes later."""
         text = checked_message(incoming.message)
         self._take(await self._owner(session_id, authorization))
-        self._used()
+        self._used(user_agent)
         message_id = incoming.message_id or secrets.token_urlsafe(12)
         with self.hub.waiting(session_id, message_id) as told:
             match await self._stored(self.orchestrator.accept(session_id, message_id, text)):
@@ -357,9 +363,9 @@ class _Backend:
             raise _no_session()
         return owner
 
-    def _used(self) -> None:
-        """Somebody is there: the keeper is told, and nobody waits for that."""
-        if self.keeper is not None:
+    def _used(self, agent: str = "") -> None:
+        """Somebody is there: the keeper is told, and nobody waits for that. agent: who it is, as it calls itself."""
+        if self.keeper is not None and not agent.lower().startswith(KEEPERS_AGENT):
             self.keeper.used()
 
     def _take(self, user_id: str) -> None:

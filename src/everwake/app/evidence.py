@@ -98,17 +98,25 @@ async def _chat_of(service: Service, fleet: Fleet, checks: Checks) -> tuple[Serv
 
     A fleet's chat goes through the backend, as a user's would: that of the service itself, or of one that depends on it.
     """
-    written = next((n for n, check in enumerate(service.checks) if check.kind == "chat"), None)
-    if written is not None:
-        return _talking(service, service.checks[written].spec), ""
+    written = next((check.spec for check in service.checks if check.kind == "chat"), None)
+    if written is not None and not _is_straight(written, service):
+        return _talking(service, written), ""
     spec = specs()["chat"]
     for other in (service, *(one for one in fleet.services if service.name in one.depends_on)):
         if await _offers(other, _BACKEND, checks):
             made = spec(url=other.url, through="backend", user_id="everwake-verify", poll_s=0.5)
             return _talking(service, made), other.name
+    if written is not None:
+        return _talking(service, written), ""
     if await _offers(service, _CHATBOT, checks):
         return _talking(service, spec(url=service.url, through="chatbot", user_id="everwake-verify")), ""
     return None
+
+
+def _is_straight(spec: Any, service: Service) -> bool:
+    """Whether a chat that is written for a service only goes to itself, in the usual way."""
+    is_usual = not (spec.session_path or spec.message_path or spec.headers)
+    return bool(spec.through == "chatbot" and is_usual and spec.url in ("", service.url))
 
 
 def _talking(service: Service, spec: Any) -> Service:

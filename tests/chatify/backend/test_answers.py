@@ -118,3 +118,9 @@ def test_the_end_of_a_stream_is_a_reply_or_a_problem():
     assert isinstance(read_event("done", json.dumps(REPLY)), Answered)
     assert isinstance(read_event("error", '{"status":503,"code":"provider_unavailable"}'), Refused)
     assert read_event("other", "{}") is None
+
+
+def test_an_edge_that_knows_nobody_of_that_name_is_told_from_one_whose_service_sleeps():
+    headers = {"Content-Type": "text/plain", "x-render-routing": "no-server"}
+    assert read_answer(404, headers, b"Not Found", 0) == NotThere(why="no_such_host", status=404)
+    assert read_answer(404, {**headers, "x-render-routing": "no-deploy"}, b"", 0) == NotThere(why="edge", status=404)

@@ -8,6 +8,7 @@ import websockets
 from pydantic import SecretStr
 
 from chatify.backend.keeper import Keeper
+from everwake.checks._transfer import USER_AGENT
 from tests.support import faulty
 from tests.support.backend_app import serving, until
 
@@ -37,6 +38,20 @@ async def test_a_session_wakes_the_chatbot_ahead_by_its_address(tmp_path: Path) 
     head = keeping.heads[0]
     assert head.startswith("POST /api/v1/wake?url=http://127.0.0.1:9&hold=600 ")
     assert "Authorization: Bearer sesame" in head
+
+
+async def test_the_keepers_own_talk_is_no_use_that_would_hold_anybody_awake(tmp_path: Path) -> None:
+    keeping = Keeping()
+    async with faulty.serve(keeping) as keeper:
+        url = f"http://127.0.0.1:{keeper.port}"
+        async with serving(tmp_path, NOBODY, keeper_url=url, reply_wait=0.1) as backend:
+            backend.client.headers["user-agent"] = USER_AGENT
+            assert (await backend.say(await backend.begin(), "hello")).status_code == 202
+            await asyncio.sleep(0.1)
+            assert keeping.heads == []
+            backend.client.headers["user-agent"] = "Mozilla/5.0"
+            await backend.begin()
+            await until(lambda: keeping.heads)
 
 
 async def test_a_keeper_that_never_answers_holds_no_user_up(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Messages are answered exactly once and in order, whatever the chatbot and the edge in front of it do."""
 
 import asyncio
+import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -288,3 +290,35 @@ async def test_a_lost_redis_is_told_and_found_again(tmp_path: Path):
             redis.start()
             assert (await backend.say(session_id, "two", "m2")).status_code == 200
             assert bot.texts() == [["one", "two"]]
+
+
+async def test_an_old_instance_with_a_wrong_address_does_not_hold_up_the_new_one_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """As during a rollover: both share the outbox, and the old one goes on looking for nobody."""
+    loop = asyncio.get_running_loop()
+    found = loop.getaddrinfo
+
+    async def nobody(host: Any, port: Any, **hints: Any) -> Any:
+        if host == "chatbot-ww0z.example":
+            raise socket.gaierror(socket.EAI_NONAME, "nobody")
+        return await found(host, port, **hints)
+
+    monkeypatch.setattr(loop, "getaddrinfo", nobody)
+    async with (
+        ScriptedChatbot() as bot,
+        serving(tmp_path, "http://chatbot-ww0z.example", reply_wait=0.1) as old,
+        serving(tmp_path, bot.url) as new,
+    ):
+        session_id = await old.begin()
+        assert (await old.say(session_id, "hi")).json()["status"] == "queued"
+        health = (await old.client.get("/health")).json()
+        assert health["chatbot"]["detail"] == "no_such_host"
+        said = [line for line in caplog.messages if "no-server" in line]
+        assert said == [
+            "[AI_ORCHESTRATOR] call to http://chatbot-ww0z.example answered: no-server. CHATBOT_URL leads to nobody"
+        ]
+        assert (await new.say(await new.begin(), "hello")).status_code == 200
+        assert (await new.settled(session_id, 1))[0]["response"] == "reply to hi", (
+            "what it had accepted is answered too"
+        )

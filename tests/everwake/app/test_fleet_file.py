@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everwake.app.fleet_file import Kept, kept, needs, text_of
+from everwake.checks import specs
 from everwake.fleet.load import read
 from everwake.model import PlatformService
 
@@ -76,3 +77,15 @@ def test_further_settings_are_written_as_toml() -> None:
     assert fleet.services[0].expect.json == {"status": "healthy"}
     assert fleet.services[0].every_s == 3
     assert fleet.platforms["sim"].url == "http://127.0.0.1:2/v1"
+
+
+def test_checks_are_written_behind_their_service() -> None:
+    described = [
+        Kept(
+            name=name, url=URLS[name], health="/health", plan="", id="srv-1", checks=({"kind": "chat", "every": "15m"},)
+        )
+        for name in ("chatbot", "backend")
+    ]
+    text = text_of("two", described, platform="render", head="x", access={"api_key": {"env": "KEY"}})
+    fleet = read(text, "everwake.toml", {"KEY": "k"}, specs(), Path())
+    assert [[(check.kind, check.every_s) for check in one.checks] for one in fleet.services] == [[("chat", 900.0)]] * 2

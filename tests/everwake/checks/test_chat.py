@@ -140,3 +140,22 @@ async def test_it_gives_up_at_once_when_it_is_cancelled(checks: Checks) -> None:
     talking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await talking
+
+
+@pytest.mark.parametrize(
+    ("detail", "wanted"),
+    [("no_such_host 404", (FailureKind.ANSWER, Phase.SESSION)), ("edge 502", None), (None, None)],
+)
+async def test_a_backend_whose_chatbot_is_nobody_is_not_waited_for_and_one_that_wakes_it_is(
+    checks: Checks, detail: str | None, wanted: tuple[FailureKind, Phase] | None
+) -> None:
+    answers: Answers = {
+        **QUEUED, "POST /api/v1/chat/sessions": [(201, {"session_id": "b", "status": "waking"})],
+        "GET /health": [(200, {"status": "healthy", "chatbot": {"state": "waking", "detail": detail}})],
+    }  # fmt: skip
+    seen, said = await talk(checks, answers, through="backend", poll_s=0.05)
+    assert failed(seen) == wanted
+    assert ("GET /health", None) in said
+    assert (len(said) == 2) is (wanted is not None), "nothing is said to nobody"
+    if wanted is not None:
+        assert "no_such_host" in seen.excerpt, "the backend's own word is the evidence"

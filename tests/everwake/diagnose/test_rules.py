@@ -1,6 +1,8 @@
 """Every rule against its own examples and counter-examples, and all of them against cases of our own making."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +11,10 @@ from everwake.diagnose import _registry, diagnose
 from everwake.diagnose._signatures import SIGNATURES
 from everwake.diagnose.causes import CAUSES, HEALTHY, UNKNOWN, state_of
 from everwake.diagnose.documents import facts_of
+from everwake.diagnose.facts import Facts
+from everwake.diagnose.look import Look
 from everwake.diagnose.rule import REMEDIES, Rule
-from everwake.model import State
+from everwake.model import State, VariableProblem
 from tests.everwake.diagnose.variants import CASES
 
 RULES = _registry.rules()
@@ -101,3 +105,33 @@ def test_states_follow_from_causes() -> None:
     assert state_of("benign_shutdown") is State.UP
     assert state_of("a cause of somebody else's") is State.DOWN
     assert not CAUSES["deploy_superseded"].is_fault
+
+
+def backend(body: str, **more: Any) -> Facts:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    look = Look(
+        url="https://b.example/health", status=200, body=body, headers={"content-type": "application/json"}, at=at
+    )
+    return Facts(looks=(look,), has_variables=True, **more)
+
+
+WRONG = VariableProblem(
+    key="CHATBOT_URL", problem="wrong_sibling_host", value="https://c.example", is_error=True, fix="c"
+)
+
+
+def test_a_wrong_sibling_in_a_service_that_answers_is_acted_on_only_when_somebody_has_missed_it() -> None:
+    quiet = diagnose(backend('{"status":"healthy","chatbot":{"state":"awake","detail":null}}', problems=(WRONG,)))
+    assert (quiet.causes[0].cause, quiet.causes[0].sure) == ("wrong_service_url", 0.5)
+    missed = '{"status":"healthy","chatbot":{"state":"waking","detail":"no_such_host"}}'
+    told = diagnose(backend(missed, problems=(WRONG,)))
+    assert (told.causes[0].cause, told.causes[0].remedy) == ("wrong_service_url", "point-to-sibling")
+    assert told.causes[0].sure > 0.9
+
+
+def test_a_key_that_is_refused_to_a_chat_is_named_although_the_health_path_answers() -> None:
+    good = backend('{"status":"healthy"}').looks[0]
+    refused = replace(good, status=502, body='{"code":"provider_rejected_key"}', check="chat:0", source="chat:0")
+    found = diagnose(Facts(looks=(good, refused))).causes[0]
+    assert (found.cause, found.remedy) == ("dependency_external", "ask-person")
+    assert "Put a key that the provider accepts" in found.next

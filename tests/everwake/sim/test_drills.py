@@ -394,3 +394,12 @@ def test_a_variable_drill_changes_something_or_says_that_it_cannot(env: dict[str
 def test_the_missions_leftover_stands_right_behind_the_list() -> None:
     changes = changed_variables("bad-env", {"BACKEND_CORS_ORIGINS": '["https://a.example"]'}, Places())
     assert changes == {"BACKEND_CORS_ORIGINS": '["https://a.example"] -rsss'}
+
+
+async def test_a_way_that_the_edge_has_lost_is_not_lost_to_a_new_instance(tmp_path: Path) -> None:
+    async with drilled(tmp_path) as one:
+        before = await fired(one, "edge-502")
+        await one.asked((502, "dynamic-free-error"))
+        await one.platform.restart(one.id)
+        await one.asked((200, ""))
+        await healed(one, before)

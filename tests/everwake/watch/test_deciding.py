@@ -456,3 +456,46 @@ async def test_a_restart_while_an_incident_settles_does_not_prolong_it() -> None
     async with running(fleet("a", every_s=10.0), [remembered(scene)], clock=scene.clock) as after:
         await after.passes(30)
         assert after.keeper.open_incidents == ()
+
+
+async def test_a_check_beside_waits_while_what_the_service_needs_is_away_or_fails_in_the_same_way() -> None:
+    beside = Check(kind="chat", spec=None, every_s=30.0, timeout_s=5.0)
+    needed = Service(name="a", url="http://a.example", every_s=60.0)
+    needs = Service(name="b", url="http://b.example", every_s=60.0, depends_on=("a",), checks=(beside,))
+    async with running(Fleet(name="test", services=(needed, needs))) as scene:
+        await scene.passes(40)
+        scene.eyes.failures["a"] = REFUSED
+        await scene.passes(70)
+        assert scene.states["a"] is State.DOWN
+        scene.memory.seen.clear()
+        await scene.passes(300)
+        assert [seen for seen in scene.memory.seen if seen.check == "chat:0"] == []
+        scene.eyes.failures["a"] = None
+        await scene.passes(60)
+        assert [seen.service for seen in scene.memory.seen if seen.check == "chat:0"]
+
+
+async def test_a_line_that_is_made_anew_has_the_other_checks_looked_at_but_not_again_and_again() -> None:
+    beside = Check(kind="chat", spec=None, every_s=3600.0, timeout_s=5.0)
+    async with running(fleet("a", every_s=60.0, heartbeat="/ws/keepalive", checks=(beside,))) as scene:
+        await scene.passes(5)
+        for looks in (0, 1, 1):  # the first line is no news; the third one follows too soon
+            scene.memory.seen.clear() if looks == 0 else None
+            await beat(scene, BeatKind.CONNECTED)
+            await beat(scene, BeatKind.BEAT)
+            await scene.passes(5)
+            assert len([seen for seen in scene.memory.seen if seen.check == "chat:0"]) == looks
+            await beat(scene, BeatKind.CLOSED)
+
+
+async def test_what_is_seen_of_a_service_is_also_what_its_other_checks_see_until_they_are_well() -> None:
+    beside = Check(kind="chat", spec=None, every_s=30.0, timeout_s=5.0)
+    async with running(fleet("a", every_s=30.0, checks=(beside,))) as scene:
+        scene.eyes.beside = REFUSED
+        await scene.passes(100)
+        assert scene.states["a"] is State.DEGRADED
+        assert [seen.check for seen in scene.keeper.seen("a")] == ["http", "chat:0"]
+        scene.eyes.beside = None
+        await scene.passes(60)
+        assert scene.keeper.open_incidents, "it still settles"
+        assert [seen.check for seen in scene.keeper.seen("a")] == ["http"]

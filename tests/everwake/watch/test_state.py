@@ -27,6 +27,8 @@ PENDING = replace(
 THROTTLED = replace(PENDING, status=429, headers={})
 SLOW = replace(GOOD, failure=Failure(kind=FailureKind.SLOW, phase=Phase.EXPECT))
 OURS = replace(GOOD, status=None, failure=Failure(kind=FailureKind.INTERNAL, phase=Phase.DNS))
+SAYS_NO = replace(GOOD, check="chat:0", failure=Failure(kind=FailureKind.ANSWER, phase=Phase.SESSION))
+REFUSED_BESIDE = replace(REFUSED, check="chat:0")
 NO_BEAT = replace(GOOD, check="heartbeat", failure=Failure(kind=FailureKind.LINE_CLOSED, phase=Phase.BEAT))
 LOOKS = [GOOD, REFUSED, HELD, PENDING, THROTTLED, SLOW, OURS, NO_BEAT, replace(NO_BEAT, failure=None)]
 
@@ -226,3 +228,27 @@ def test_states_follow_only_from_what_was_seen(looks: list[Observation], is_free
             assert step.next is not None
             assert 0 <= step.next.after_s <= max(policy.every_s, policy.wake_patience_s)
         watch = step.watch
+
+
+@pytest.mark.parametrize(("seen", "again_s"), [(REFUSED_BESIDE, 20.0), (SAYS_NO, 1.0)])
+def test_another_check_that_fails_is_looked_at_again_soon_and_asks_the_primary_one(
+    seen: Observation, again_s: float
+) -> None:
+    up, _, _ = run(Watch(), GOOD)
+    first = advance(up, at(seen, 60.0), POLICY)
+    assert first.next is not None
+    assert (first.next.after_s, first.asks, first.move) == (again_s, True, None)
+    again = advance(advance(first.watch, at(GOOD, 61.0), POLICY).watch, at(seen, 80.0), POLICY)
+    assert again.move is not None
+    assert (again.move.new, again.next) == (State.DEGRADED, None), "from then on in its own interval"
+
+
+def test_who_failed_a_moment_ago_is_watched_closely_and_confirmed_four_times_as_fast() -> None:
+    watch, _, pauses = run(Watch(), GOOD, at(REFUSED, 10.0), at(GOOD, 11.0))
+    assert pauses == [180.0, 0.0, 3.0]
+    late, _, _ = run(watch, at(GOOD, 80.0))
+    assert advance(late, at(GOOD, 80.0), POLICY).next == advance(Watch(), GOOD, POLICY).next, "and not for ever"
+    again, moves, pauses = run(watch, *(at(REFUSED, 14.0 + after_s) for after_s in (0.0, 0.0, 0.25, 1.0)))
+    assert (again.state, moves) == (State.DOWN, [(State.UP, State.DOWN)])
+    assert pauses[:3] == [0.0, 0.25, 0.75]
+    assert run(watch, at(REFUSED, 100.0), at(REFUSED, 100.0))[2] == [0.0, 1.0]

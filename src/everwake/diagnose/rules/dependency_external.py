@@ -15,9 +15,10 @@ WORDS = ("openai", "llm", "anthropic", "gemini", "stripe", "firebase", "external
 
 def explain(facts: Facts) -> Finding | None:
     """The provider's own words in the log, or in the service's answer."""
+    next_ = KEY if facts.signs(K.KEY_REFUSED) else NEXT
     return surest(
-        by_signs(facts, (K.EXTERNAL,), 0.8, NEXT, "ask-person"),
-        by_signs(facts, (K.KEY_REFUSED,), 0.75 if facts.has_variables else 0.6, NEXT, "ask-person"),
+        by_signs(facts, (K.EXTERNAL,), 0.8, next_, "ask-person"),
+        by_signs(facts, (K.KEY_REFUSED,), 0.75 if facts.has_variables else 0.6, next_, "ask-person"),
         in_health(facts, WORDS, NEXT, 0.55),
         _coded(facts),
     )
