@@ -48,6 +48,8 @@ def test_a_variable_that_only_the_doctor_finds_wrong_is_not_mended_while_a_deplo
     assert isinstance(asked, AskHuman)
     assert asked.plan is not None
     assert isinstance(decide(replace(one, asked=True), BOOKS), Act)
+    served_on = (deploy("dep-2", "build_failed", 610, "c2"), deploy("dep-1", "live", 9_000, "c1"))
+    assert isinstance(decide(replace(one, deploys=served_on), BOOKS), AskHuman)
     failed = (deploy("dep-2", "update_failed", 610, "c1"), deploy("dep-1", "deactivated", 9_000, "c1"))
     assert isinstance(decide(replace(one, deploys=failed), BOOKS), Act)
     both = replace(doctors, evidence=(*doctors.evidence, Evidence(source="log", quote=f"{KEY}: Extra data")))

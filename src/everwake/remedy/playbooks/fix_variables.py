@@ -13,7 +13,7 @@ def fits(case: Case, cause: Cause) -> Act | AskHuman | Unfit:
     """Where each of them has exactly one safe answer, and more than the doctor speaks against it."""
     found = mending(case, cause, PLAYBOOK)
     live = live_deploy(case)
-    if isinstance(found, Act) and not case.asked and live is not None and live is case.newest and _is_doctors(cause):
+    if isinstance(found, Act) and not case.asked and live is not None and _is_doctors(cause):
         said = f"{found.about} is wrong, but nothing says that it is why: {live.id} is live with it"
         return AskHuman(cause=cause.cause, reason=said, next=cause.next, plan=found)
     return found
