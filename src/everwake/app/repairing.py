@@ -527,7 +527,9 @@ class Repairer:
             service = self._keeping.fleet.service(run.service)
         except KeyError:
             return await self._executor.end(run, RunState.DROPPED, "its service left the fleet")
-        proof = await self._prover.prove(run.service, run.cause, (run.cause,), pace_s(service))
+        proof = await self._prover.prove(
+            run.service, run.cause, (run.cause,), pace_s(service), lambda: self._still_degraded(run)
+        )
         state = RunState.PROVED if proof.is_proved else RunState.UNPROVED
         outcome = "" if proof.is_proved else "; ".join(one.said for one in proof.criteria if not one.met)
         self._keeping.proved(run.service, proof)
@@ -537,6 +539,13 @@ class Repairer:
         self._noticed()
         self._say_end(service.title, ended)
         return ended
+
+    def _still_degraded(self, run: RemedyRun) -> str:
+        """Of what answered all the while: that it answers proves nothing."""
+        with suppress(KeyError):
+            if run.before is State.DEGRADED and self._keeping.service_view(run.service).state is State.DEGRADED:
+                return "it is still degraded"
+        return ""
 
     async def _tell_end(self, run: RemedyRun) -> None:
         title = self._title(run.service)
