@@ -1,6 +1,6 @@
 """Every drill of the simulator against a keeper that repairs by itself: what it was called, who or what cured it, how soon.
 
-    python bench/remedies.py [--samples 3] [--quick] [--every 2s] [--jobs 3] [DRILL ...]
+    python bench/remedies.py [--samples 3] [--quick] [--every 2s] [--jobs 4] [DRILL ...]
 
 Each sample is a fleet of its own (`everwake up`, repairs on). The service is broken and left to the keeper. Another fleet, with
 repairs stopped, is broken in the same way and healed by a hand that knows the cure: the floor, what the platform itself needs.
@@ -9,7 +9,8 @@ which the fault can be known at all:
 
     a deploy that fails       when the platform has ended it; until then it is still trying
     wrong-sibling-url         when the deploy that brought it is live
-    crash-loop, out-of-memory at the second death: after the first one the platform's own restart brings it back, and only the
+    out-of-memory             at the first kill, for its reason is told with it
+    crash-loop                at the second death: after the first one the platform's own restart brings it back, and only the
                               second says that it goes on so
     sleep                     at once, with one GET
     edge-502                  after the 60 s in which the platform restarts by itself what does not answer
@@ -57,6 +58,7 @@ LEFT_TO_THE_PLATFORM = ("hang", "flapping")
 CURES = {"mend": ("fix-variables", "point-to-sibling"), "rollback": ("rollback",), "restart": ("restart",)}
 RECOVERS_S = 60.0  # within which the platform restarts by itself what fails its checks
 TARGET = 1.3
+ASK_S = 0.3  # the platform allows 400 questions a minute
 OPEN = build_opener(ProxyHandler({}))
 RUNNING = ("", "created", "queued", "build_in_progress", "update_in_progress", "pre_deploy_in_progress")
 ENDED = ("proved", "unproved", "failed", "dropped")
@@ -219,9 +221,9 @@ def floor(run: Run, how: str, service: str, patience_s: float) -> float | None:
     began_s, began = time.monotonic(), time.time()
     until_s = began_s + patience_s
 
-    def until(holds: Callable[[], object]) -> None:
+    def until(holds: Callable[[], object], every_s: float = 0.05) -> None:
         while time.monotonic() < until_s and not holds():
-            time.sleep(0.05)
+            time.sleep(every_s)
 
     def has_ended() -> bool:
         newest = next(iter(run.deploys(service)), None)
@@ -232,11 +234,11 @@ def floor(run: Run, how: str, service: str, patience_s: float) -> float | None:
     if how != "wrong-sibling-url":
         until(lambda: not run.answers(service, how))
     if how in ("crash-loop", "out-of-memory"):
-        until(lambda: run.deaths(service, began) >= 2)
+        until(lambda: run.deaths(service, began) >= (2 if how == "crash-loop" else 1), ASK_S)
     elif how == "edge-502":
         until(lambda: time.monotonic() - began_s >= RECOVERS_S / run.speed)
     elif remedy in ("mend", "rollback"):
-        until(has_ended)
+        until(has_ended, ASK_S)
     if how in LEFT_TO_THE_PLATFORM:
         pass
     elif remedy == "wake":
@@ -358,7 +360,7 @@ def main() -> None:
     parser.add_argument("drills", nargs="*", default=list(DRILLS))
     parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one sample")
-    parser.add_argument("--jobs", type=int, default=3, help="fleets at once; they mostly wait")
+    parser.add_argument("--jobs", type=int, default=4, help="fleets at once; they mostly wait")
     parser.add_argument("--every", default="2s", help="the keeper's interval")
     parser.add_argument("--speed", type=float, default=1.0, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=19_800)

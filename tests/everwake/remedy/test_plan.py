@@ -157,6 +157,8 @@ def test_an_instance_the_edge_cannot_reach_is_waited_for_and_then_restarted_once
         "its platform restarts it, or finds it again"
     )
     assert act(case(found, incident=incident(61))).playbook == "restart"
+    quick = case(found, incident=incident(45), pace_s=2.0)
+    assert isinstance(decide(quick, BOOKS), Wait), "its platform is no quicker for a keeper that is"
     unknown = replace(case(found, incident=incident(100)), deploys=None)
     assert isinstance(decide(unknown, BOOKS), Wait), "whether anything is live nobody knows: it may be started just now"
     tried = (Tried(run="r", playbook="restart", about="", cause="instance_unreachable"),)

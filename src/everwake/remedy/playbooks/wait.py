@@ -26,7 +26,7 @@ def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
         return Unfit(why="somebody wants it back now")
     most_s = PACES.get(cause.cause, 15) * case.pace_s
     if cause.cause == "instance_unreachable" and live_deploy(case) is not None:
-        most_s = min(most_s, max(RECOVERS_S, 3 * case.pace_s))
+        most_s = max(RECOVERS_S, 3 * case.pace_s)
     if case.waited_s >= most_s:
         return Unfit(why=f"waited for {most_s:.0f} s, and it is not over")
     return Wait(why=cause.next or "it is over in a moment", for_s=min(case.pace_s, most_s - case.waited_s + 0.1))
