@@ -74,7 +74,8 @@ async def begin(asked: Asked) -> Begun:
     access = _access(platform.name, asked)
     text = text_of(
         asked.out.resolve().parent.name or "fleet", found, platform=platform.name, access=access,
-        head="Written by `everwake init`; everything that can be set: docs/everwake-toml.md.",
+        head="Written by `everwake init`; everything that can be set: docs/everwake-toml.md.\n"
+        'Whether a chat is answered shows only in one: add [[service.check]], kind = "chat" (docs/checks.md).',
     )  # fmt: skip
     replaced = None
     if asked.out.exists():
