@@ -13,8 +13,8 @@ is put in, amid the same noise. Exit 1 when anything was repaired that need not 
 import argparse
 import logging
 import os
+import pickle
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -38,20 +38,29 @@ def told(counts: Counter[str], width: int = 118) -> str:
     return ",\n  ".join(lines)
 
 
-def one_seed(seed: int, hours: float) -> Outcome:
-    """In a process of its own."""
+def one_seed(seed: int, hours: float, keep: Path | None) -> Outcome:
+    """In a process of its own. keep: a folder where what was passed before is found, and is not passed again."""
     logging.disable(logging.WARNING)
-    return run_hours(seed, hours)
+    kept = keep / f"{seed}.pickle" if keep is not None else None
+    if kept is not None and kept.exists():
+        one: Outcome = pickle.loads(kept.read_bytes())
+        if (one.seed, one.hours) == (seed, hours):
+            return one
+    one = run_hours(seed, hours)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps(one))
+    return one
 
 
-def quiet(hours: float, seeds: int, workers: int) -> bool:
+def quiet(hours: float, seeds: int, workers: int, keep: Path | None = None) -> bool:
     """Pass the hours and print what they held; whether nothing was repaired."""
-    began_s, outcomes = time.perf_counter(), list[Outcome]()
+    outcomes = list[Outcome]()
     with ProcessPoolExecutor(workers) as pool:
-        for one in pool.map(one_seed, range(1, seeds + 1), [hours / seeds] * seeds):
+        for one in pool.map(one_seed, range(1, seeds + 1), [hours / seeds] * seeds, [keep] * seeds):
             outcomes.append(one)
             print(f"seed {one.seed}: {len(one.remedies)} remedies, {one.took_s:.0f} s", file=sys.stderr, flush=True)
-    took_s = time.perf_counter() - began_s
+    took_s = sum(one.took_s for one in outcomes) / seeds
     noises, met, states = Counter[str](), Counter[str](), Counter[str]()
     for one in outcomes:
         noises, met, states = noises + one.noises, met + one.met, states + one.states
@@ -61,7 +70,7 @@ def quiet(hours: float, seeds: int, workers: int) -> bool:
         f"{hours:,.0f} hours of the keeper's clock x {services} services, as {seeds} keepers of {hours / seeds:,.0f} hours"
     )
     print(
-        f"{looks:,} looks, {failed:,} of them failed ({failed / looks:.1%}); took {took_s:,.0f} s with {workers} processes"
+        f"{looks:,} looks, {failed:,} of them failed ({failed / looks:.1%}); {took_s:,.0f} s for each keeper, {workers} at once"
     )
     print(f"{noises.total():,} noises of {len(noises)} of {len(KINDS)} kinds:\n{told(noises)}")
     print(f"met by the keeper's looks, beats and questions:\n{told(met)}")
@@ -105,6 +114,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=10_000.0)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--keep", type=Path, help="a folder: a run that was stopped goes on from it")
     parser.add_argument("--seed", type=int, help="only this one, for all of --hours")
     parser.add_argument("--tell", action="store_true", help="print what the log says about repairs")
     parser.add_argument("--quick", action="store_true", help="200 hours")
@@ -115,7 +125,7 @@ def main() -> int:
             print(f"{run.id} {run.playbook} for {run.cause}, {run.state.value}: {run.why}")
         return 1 if one.remedies else 0
     hours, seeds = (200.0, 4) if given.quick else (given.hours, given.seeds)
-    are_quiet = quiet(hours, seeds, given.workers)
+    are_quiet = quiet(hours, seeds, given.workers, given.keep)
     return 0 if faults() and are_quiet else 1
 
 
