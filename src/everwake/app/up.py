@@ -246,7 +246,8 @@ class _Run:
     def _talks(self, name: str) -> tuple[Mapping[str, object], ...]:
         """What no health path shows: whether the chatbot's provider answers, and whether a user's message comes that far through
         the backend. Rarely, for a real provider bills for each. Where people have to sign in, nobody of ours can talk."""
-        if self._asked.blueprint is not None or name not in TALKERS or self._environ.get("REQUIRE_SIGN_IN"):
+        signs_in = self._environ.get("REQUIRE_SIGN_IN", "").strip().lower() not in ("", "false", "0", "no", "off")
+        if self._asked.blueprint is not None or name not in TALKERS or signs_in:
             return ()
         return ({"kind": "chat", "through": name, "every": self._asked.haste.chat_every, "timeout": TALK},)
 
