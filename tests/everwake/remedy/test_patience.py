@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from everwake.model import Evidence
+from everwake.model import Evidence, State
 from everwake.remedy import playbooks
 from everwake.remedy.plan import Act, AskHuman, Case, Wait, decide
 from tests.everwake.remedy.cases import HOST, KEY, case, cause, deploy, diagnosis, incident, problem
@@ -24,6 +24,13 @@ def test_a_look_lost_late_in_another_trouble_is_no_reason_to_restart() -> None:
     found = decide(replace(one, named_s=400.0), BOOKS)
     assert isinstance(found, Act)
     assert found.playbook == "restart"
+
+
+def test_who_answers_slowly_is_not_restarted_for_a_look_that_was_lost() -> None:
+    """The looks that would tell take their time, so that the lost one stays the newest for a minute."""
+    one = replace(long_unwell("instance_unreachable", 0.62, "restart"), named_s=400.0)
+    assert isinstance(decide(replace(one, state=State.DEGRADED), BOOKS), Wait)
+    assert isinstance(decide(replace(one, state=State.DEGRADED, asked=True), BOOKS), Act)
 
 
 @pytest.mark.parametrize("is_asked", [False, True])

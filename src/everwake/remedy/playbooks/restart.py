@@ -1,7 +1,7 @@
 """New instances of the same deploy."""
 
-from everwake.model import Cause, FailureKind
-from everwake.remedy.plan import Act, Case, Playbook, Unfit, live_deploy
+from everwake.model import Cause, FailureKind, State
+from everwake.remedy.plan import Act, Case, Playbook, Unfit, Wait, live_deploy
 from everwake.remedy.steps import Do, step
 
 __all__ = ["PLAYBOOK", "fits"]
@@ -10,12 +10,14 @@ _HUNG = (FailureKind.TIMEOUT, FailureKind.CLOSED_EARLY, FailureKind.RESET)
 FLAPS_MOST = 2
 
 
-def fits(case: Case, cause: Cause) -> Act | Unfit:
+def fits(case: Case, cause: Cause) -> Act | Wait | Unfit:
     """Of what is live and hangs; a program that answers, only wrongly, would answer the same again."""
     if case.deploys is not None and live_deploy(case) is None:
         return Unfit(why="no deploy is live that could be restarted")
     if case.host is not None and case.host.is_suspended:
         return Unfit(why="it is suspended")
+    if cause.cause == "instance_unreachable" and case.state is State.DEGRADED and not case.asked:
+        return Wait(why="one look got no answer of it, which others did", for_s=case.pace_s)
     hung = case.first is not None and case.first.failure is not None and case.first.failure.kind in _HUNG
     if cause.cause == "health_check_failing" and not hung:
         return Unfit(why="it answers, only not as its platform wants; a restart would change nothing")
