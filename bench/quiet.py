@@ -1,4 +1,4 @@
-"""Quiet hours: the keeper's own loop, diagnosing and repairing through 10,000 hours of noise that needs nobody.
+"""Quiet hours: the keeper's own loop, diagnosing and repairing through noise that needs nobody; in full, 10,000 hours of it.
 
     python bench/quiet.py [--hours 10000] [--seeds 20] [--workers N]
     python bench/quiet.py --seed 7 --hours 500 --tell       one of them again, with what the log says about repairs
