@@ -28,7 +28,8 @@ from everwake.sim.simulator import Asked, Simulator
 from tests.support.processes import free_port
 
 SPEED = 30.0
-# As quick as real processes can follow; the waits of the platform are not what is looked into.
+# As quick as real processes can follow; the waits of the platform are not what is looked into. What hangs is not
+# restarted by the platform itself.
 QUICK = Rules(
     idle_s=600, start_window_s=10, health_every_s=0.2, health_timeout_s=2.0, out_after_s=3.0, restart_after_s=60.0,
     rollover_s=0.3, queue_s=0.05, first_restart_s=0.1, longest_restart_s=1.0, lasting_s=5.0, scan_every_s=1.0, shutdown_s=2.0,
