@@ -65,7 +65,10 @@ class Doors:
             except Misused as wrong:
                 log.warning("platform.unusable", extra={"platform": name, "why": wrong.message})
                 door = None
-            self._open[name] = await self._stack.enter_async_context(door) if door is not None else None
+            # Known at once: whoever asks meanwhile is to have the same one.
+            self._open[name] = door
+            if door is not None:
+                await self._stack.enter_async_context(door)
         return self._open[name]
 
     def key_of(self, name: str) -> Secret | None:

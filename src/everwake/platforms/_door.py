@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+# The package's modules import each other in circles: two threads amid them would see one half-made.
+_IMPORTING = threading.Lock()
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Writes that may be repeated because twice is the same as once.
 _REPEATABLE = ("GET", "PUT", "DELETE")
@@ -326,15 +329,15 @@ class Door:
 
     async def _import(self, name: str) -> Any:
         try:
-            return await asyncio.to_thread(importlib.import_module, name)
+            return await asyncio.to_thread(_imported, name)
         except ModuleNotFoundError as error:
             raise MissingExtra("what talks to Render", error.name or "render") from None
 
     async def _client(self) -> "httpx.AsyncClient":
         async with self._opening:
             if self._http is None:
-                client = await asyncio.to_thread(self._build)
-                self._http = client
+                await self._import("render.public_api.client")
+                self._http = await asyncio.to_thread(self._build)
             return self._http
 
     def _build(self) -> "httpx.AsyncClient":
@@ -410,3 +413,8 @@ def _reason(error: Exception) -> str:
     """In words, of a library's exception; bounded."""
     said = str(error).strip() or type(error).__name__
     return "".join(each if each.isprintable() else " " for each in said)[:200]
+
+
+def _imported(name: str) -> Any:
+    with _IMPORTING:
+        return importlib.import_module(name)
