@@ -1,4 +1,4 @@
-"""Several calls at once may be the first: the package's modules, which import each other in circles, are there for all of them."""
+"""Several calls at once may be the first: the package, whose modules import each other in circles, is there for all of them."""
 
 import subprocess
 import sys
