@@ -118,7 +118,9 @@ class Repairer:
             platform=self._platform, mend=self._mend, look=keeping.look, intention=intend, started=started
         )
         self._undo = undo or InProcess()
-        self._executor = Executor(steps, clock, holder, around, undo=self._undo, seen=self._stepped)
+        self._executor = Executor(
+            steps, clock, holder, around, undo=self._undo, seen=self._stepped, failing=self._failing
+        )
         self._prover = Prover(clock=clock, look=keeping.look, ask=ask, faults=FAULTS)
         self._told: dict[str, Told] = {}
         self._thoughts: dict[str, Thought] = {}
@@ -518,7 +520,8 @@ class Repairer:
         if run.state is RunState.PROVING:
             run = await self._executor.holding(id, self._prove) or run
         elif not run.state.is_open:
-            await self._tell_end(run)
+            self._say_end(self._title(run.service), run)
+            self._noticed()
         self._know(run)
         self._later(name, 0.0)
 
@@ -547,13 +550,9 @@ class Repairer:
                 return "it is still degraded"
         return ""
 
-    async def _tell_end(self, run: RemedyRun) -> None:
-        title = self._title(run.service)
-        self._say_end(title, run)
-        if run.state is RunState.FAILED:
-            notice = notice_of_end(title, run, run.state, run.outcome, None, self._link(run.service), self._clock.now())
-            await self._steps.told(self._outgoing((notice,)))
-            self._noticed()
+    def _failing(self, run: RemedyRun, outcome: str) -> Sequence[Notice]:
+        title, link = self._title(run.service), self._link(run.service)
+        return self._outgoing((notice_of_end(title, run, RunState.FAILED, outcome, None, link, self._clock.now()),))
 
     def _say_end(self, title: str, run: RemedyRun) -> None:
         words = {RunState.PROVED: "it is well again, and proved", RunState.UNPROVED: "it is not shown to be well"}

@@ -74,7 +74,8 @@ class _NotNow(Finding):
 class Executor:
     """Does the steps for one holder. undo: keeps what variables were before they were written; None: this process alone does.
 
-    seen: told of a run each time something of it changed; must return at once.
+    seen: told of a run each time something of it changed; must return at once.   failing: what people are told of one that fails
+    with that outcome; it is stored with the end itself.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Executor:
         *,
         undo: Undo | None = None,
         seen: Callable[[RemedyRun], None] = lambda run: None,
+        failing: Callable[[RemedyRun, str], Iterable[Notice]] = lambda run, outcome: (),
     ) -> None:
         self._steps, self._clock, self._holder, self._around, self._seen = steps, clock, holder, around, seen
+        self._failing = failing
         self._undo = undo or InProcess()
 
     async def carry_out(self, id: str) -> RemedyRun | None:
@@ -142,7 +145,7 @@ class Executor:
             if run.steps[n].state is StepState.DONE:
                 continue
             if run.steps[n].state is StepState.FAILED:
-                return await self.end(run, RunState.FAILED, run.steps[n].said)
+                return await self._cut_short(run, RunState.FAILED, run.steps[n].said)
             is_again = run.steps[n].state is StepState.INTENDED
             switch = await self._steps.switch()
             if switch.is_stopped and not is_again:
@@ -165,8 +168,13 @@ class Executor:
             run = _with(run, n, replace(run.steps[n], state=state, said=said, ended_at=now))
             self._seen(run)
             if state is StepState.FAILED:
-                return await self.end(run, failed, said)
+                return await self._cut_short(run, failed, said)
         return await self.end(run, RunState.PROVING, "")
+
+    async def _cut_short(self, run: RemedyRun, state: RunState, outcome: str) -> RemedyRun:
+        """What is told of a failure goes with it, so that a kill cannot come between the two."""
+        notices = self._failing(run, outcome) if state is RunState.FAILED else ()
+        return await self.end(run, state, outcome, notices=notices)
 
     async def end(
         self, run: RemedyRun, state: RunState, outcome: str, proof: Proof | None = None, notices: Iterable[Notice] = ()

@@ -13,7 +13,7 @@ import pytest
 from everwake.clock import SystemClock
 from everwake.errors import OutOfReach
 from everwake.fleet.schema import Secret
-from everwake.history import History
+from everwake.history import History, outbox
 from everwake.history.steps import StepStore
 from everwake.history.undo import SealedUndo
 from everwake.model import DeployRecord, Observation, RemedyRun, RemedyStep, RunState, StepState
@@ -21,7 +21,7 @@ from everwake.platforms import intend
 from everwake.platforms._door import Manners
 from everwake.platforms._kind import Access
 from everwake.platforms.render import Render
-from everwake.ports import Platform, Switch, Undo, Written
+from everwake.ports import Notice, Platform, Switch, Undo, Written
 from everwake.remedy.execute import Executor, Mended, Surroundings
 from everwake.remedy.steps import Do, step
 from everwake.remedy.undo import InProcess
@@ -96,7 +96,13 @@ class Stage:
 
             around = Surroundings(platform=of, mend=_mend, look=_look, intention=intend, started=_started)
             sealed = SealedUndo(self.history, self.clock, lambda service: Secret(sealed_with, "env RENDER_API_KEY"))
-            yield Executor(self.steps, self.clock, holder, around, undo=undo or sealed)
+            yield Executor(self.steps, self.clock, holder, around, undo=undo or sealed, failing=self._failing)
+
+    def _failing(self, run: RemedyRun, outcome: str) -> list[Notice]:
+        key = f"{run.id}:failed"
+        return [
+            Notice(key=key, service="chatbot", incident=None, opened=True, title=outcome, body="", at=self.clock.now())
+        ]
 
 
 async def _mend(service: str, keys: Sequence[str], variables: Mapping[str, str]) -> Mended:
@@ -178,6 +184,7 @@ async def test_a_deploy_that_fails_ends_it_as_failed(stage: Stage) -> None:
     assert (done.state, done.steps[2].state) == (RunState.FAILED, StepState.FAILED)
     assert "update failed" in done.outcome
     assert await stage.steps.open() == []
+    assert await stage.history.read(outbox.waiting) == 1, "its message is stored with the end itself"
 
 
 async def test_a_deploy_of_a_person_is_not_pushed_aside(stage: Stage) -> None:
