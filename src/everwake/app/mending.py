@@ -92,12 +92,12 @@ def case_of(
     runs: Sequence[RemedyRun], needs_down: Sequence[str], at: datetime, *, seen: Observation | None = None, asked: bool = False,
     named_s: float = float("inf"),
 ) -> Case:  # fmt: skip
-    """Everything that is known, as the plan takes it."""
+    """Everything that is known, as the plan takes it. seen: the newest look."""
     known = told.service is not None
     first = incident.first if incident is not None and incident.first is not None else seen
     return Case(
         service=service.name, state=state, diagnosis=diagnosis, at=at, incident=incident, first=first, host=told.service,
         deploys=told.deploys if known else None, verbs=platform.verbs if platform is not None and known else frozenset(),
         needs_down=tuple(needs_down), tried=tried_of(runs, incident.id if incident else "", state), pace_s=pace_s(service),
-        asked=asked, named_s=named_s,
+        asked=asked, named_s=named_s, last=seen,
     )  # fmt: skip

@@ -11,16 +11,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from everwake.app.diagnosing import Doors
+from everwake.app.keeping import Keeping
 from everwake.app.mending import case_of, mended, pace_s, started
 from everwake.app.thinking import Thought, is_same
 from everwake.app.why import Told
 from everwake.diagnose.causes import CAUSES
 from everwake.errors import EverwakeError, Finding, OutOfReach
-from everwake.fleet.schema import Fleet, Service
-from everwake.model import Action, Diagnosis, Incident, Level, Observation, Proof, RemedyRun, RunState, State, StepState
+from everwake.fleet.schema import Service
+from everwake.model import Action, Diagnosis, Incident, Level, Observation, RemedyRun, RunState, State, StepState
 from everwake.platforms import intend
 from everwake.ports import Clock, Notice, Platform, Steps, Switch, Undo
 from everwake.remedy import playbooks
@@ -32,7 +33,7 @@ from everwake.remedy.standing import Planned, Standing
 from everwake.remedy.telling import notice_of_ask, notice_of_end, notice_of_person, step_line, title_of
 from everwake.remedy.undo import InProcess
 
-__all__ = ["Keeping", "Repairer"]
+__all__ = ["Repairer"]
 
 log = logging.getLogger(__name__)
 
@@ -42,44 +43,6 @@ LONGEST_PAUSE_PACES = 15.0
 FOLLOW_S = 300.0
 FAULTS = frozenset(name for name, about in CAUSES.items() if about.is_fault)
 _LEVELS = {RunState.PROVED: Level.SUCCESS, RunState.DROPPED: Level.WARNING}
-
-
-class Viewed(Protocol):
-    """How a service stands (`watch.view.ServiceView`)."""
-
-    @property
-    def state(self) -> State:
-        """Its state."""
-        ...
-
-
-class Keeping(Protocol):
-    """Who looks at the services: the keeper, or a command that stands in for one."""
-
-    @property
-    def fleet(self) -> Fleet:
-        """As it is now."""
-
-    @property
-    def trouble(self) -> tuple[str, ...]:
-        """What is wrong with the keeper itself."""
-
-    @property
-    def open_incidents(self) -> tuple[Incident, ...]:
-        """All that are open now."""
-
-    def service_view(self, name: str) -> Viewed:
-        """One service. Raises KeyError."""
-
-    def look(self, name: str) -> Awaitable[Observation]:
-        """Look at one service now. Raises KeyError."""
-
-    def acted(self, name: str, action: Action) -> object:
-        """Something was done about its open incident."""
-
-    def proved(self, name: str, proof: Proof) -> object:
-        """It was tried whether it is well."""
-        ...
 
 
 class Repairer:
@@ -353,10 +316,11 @@ class Repairer:
             thought.decision, thought.refused = None, "all repairs are stopped" if self._switch.is_stopped else None
             self._later(name, pace)
             return
-        if not await self._is_still_down(name, pace):
+        seen = await self._look_again(name, pace)
+        if self._keeping.service_view(name).state in WELL:
             self._later(name, pace / 4)
             return
-        case = await self._case(service, asked=False)
+        case = await self._case(service, asked=False, seen=seen)
         if case is None:
             self._later(name, pace)
             return
@@ -411,14 +375,12 @@ class Repairer:
                     self._say(Level.WARNING, f"{service.title}: {title_of(run)} begins. {plan.why}", name)
                     await self._go_on(run.id, name)
 
-    async def _is_still_down(self, name: str, pace: float) -> bool:
+    async def _look_again(self, name: str, pace: float) -> Observation | None:
         """The last look may be as old as its interval: nothing is decided about a service that came back meanwhile."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(1.0, pace)):
-                await self._keeping.look(name)
-        except TimeoutError:
-            return True
-        return self._keeping.service_view(name).state not in WELL
+                return await self._keeping.look(name)
+        return None
 
     async def _until_deployed(self, case: Case) -> None:
         """While a deploy is under way nothing may be done: its end is heard of soon, not when a pause is over."""
@@ -438,8 +400,8 @@ class Repairer:
                     break
         self._later(case.service, 0.0)
 
-    async def _case(self, service: Service, *, asked: bool) -> Case | None:
-        """What is known of it, asked for anew."""
+    async def _case(self, service: Service, *, asked: bool, seen: Observation | None = None) -> Case | None:
+        """What is known of it, asked for anew. seen: the newest look."""
         name = service.name
         diagnosis = await self._ask_why(name)
         if diagnosis is None:
@@ -458,7 +420,7 @@ class Repairer:
                     down.append(other)
         return case_of(
             service, self._keeping.service_view(name).state, diagnosis, told, await self._platform(name), incident, runs, down,
-            now, asked=asked, named_s=named_s,
+            now, asked=asked, named_s=named_s, seen=seen,
         ) if any(one.name == name for one in fleet.services) else None  # fmt: skip
 
     async def _judged(self, service: Service, case: Case, plan: Act, *, yes: bool) -> Go | Later | No:

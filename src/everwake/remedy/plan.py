@@ -15,6 +15,8 @@ from everwake.model import Cause, DeployRecord, Diagnosis, Incident, Observation
 from everwake.remedy.steps import NEEDS, Do, step
 
 __all__ = [
+    "LOOK_INTO_IT",
+    "WELL",
     "Act",
     "AskHuman",
     "Case",
@@ -34,6 +36,7 @@ GUESS, SURE = 0.55, 0.7
 YOUNG_PACES = 1.0
 # Until then a person is not called: most of what is not understood at first is understood a moment later, or is over.
 PATIENCE_PACES = 3.0
+LOOK_INTO_IT = "Look at its log, its deploys and its variables: everwake why shows them together."
 WELL = (State.UP, State.PAUSED, State.ASLEEP, State.UNKNOWN)
 
 
@@ -107,11 +110,11 @@ class Tried:
 class Case:
     """All that is known of a service that is not well.
 
-    first: the look that the incident began with.   host, deploys: what the platform tells, the newest deploy first; None where it
-    was not asked.   verbs: of its platform, empty where there is none.   needs_down: services it depends on that are not well.
-    pace_s: the time by which this service is looked at, 20 s or its own interval where that is shorter: what is waited for is
-    counted in it.   asked: a person wants it now.   named_s: for how long the surest cause has been that, while its platform
-    could be asked.
+    first: the look that the incident began with.   last: the newest one.   host, deploys: what the platform tells, the newest
+    deploy first; None where it was not asked.   verbs: of its platform, empty where there is none.   needs_down: services it
+    depends on that are not well.   pace_s: the time by which this service is looked at, 20 s or its own interval where that is
+    shorter: what is waited for is counted in it.   asked: a person wants it now.   named_s: for how long the surest cause has
+    been that, while its platform could be asked.
     """
 
     service: str
@@ -120,6 +123,7 @@ class Case:
     at: datetime
     incident: Incident | None = None
     first: Observation | None = None
+    last: Observation | None = None
     host: PlatformService | None = None
     deploys: tuple[DeployRecord, ...] | None = None
     verbs: frozenset[str] = frozenset()
@@ -235,9 +239,7 @@ def _not_known(case: Case, top: Cause | None) -> Decision:
         # It serves; that it is not as it should be was told already, and there is nothing to add.
         return Wait(why="no cause was found for sure, and it serves", for_s=PATIENCE_PACES * case.pace_s)
     tried = f"; tried: {', '.join(one.playbook for one in case.tried)}" if case.tried else ""
-    next_ = (
-        top.next if top else ""
-    ) or "Look at its log, its deploys and its variables: everwake why shows them together."
+    next_ = (top.next if top else "") or LOOK_INTO_IT
     return _patiently(case, AskHuman(cause="unknown", reason=f"no cause was found for sure{tried}", next=next_))
 
 

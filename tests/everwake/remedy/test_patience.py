@@ -4,12 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from everwake.model import Evidence, State
+from everwake.model import Evidence, Failure, FailureKind, Observation, Phase, State
 from everwake.remedy import playbooks
 from everwake.remedy.plan import Act, AskHuman, Case, Wait, decide
-from tests.everwake.remedy.cases import HOST, KEY, case, cause, deploy, diagnosis, incident, problem
+from tests.everwake.remedy.cases import HOST, KEY, NOW, case, cause, deploy, diagnosis, incident, problem
 
 BOOKS = playbooks()
+
+
+def look(kind: FailureKind, status: int | None = None) -> Observation:
+    failure = Failure(kind=kind, phase=Phase.CONNECT if status is None else Phase.EXPECT)
+    return Observation(service="chatbot", check="http", at=NOW, took_s=0.1, status=status, failure=failure)
 
 
 def long_unwell(name: str, sure: float, remedy: str, **given: object) -> Case:
@@ -24,6 +29,27 @@ def test_a_look_lost_late_in_another_trouble_is_no_reason_to_restart() -> None:
     found = decide(replace(one, named_s=400.0), BOOKS)
     assert isinstance(found, Act)
     assert found.playbook == "restart"
+
+
+def test_only_the_edges_own_word_hurries_a_restart() -> None:
+    """A look that met no answer at all may have been lost on our side."""
+    one = long_unwell("instance_unreachable", 0.75, "restart")
+    lost = replace(one, named_s=120.0, last=look(FailureKind.RESET))
+    assert isinstance(decide(lost, BOOKS), Wait)
+    assert isinstance(decide(replace(lost, named_s=301.0), BOOKS), Act)
+    told = decide(replace(lost, last=look(FailureKind.STATUS, 502)), BOOKS)
+    assert isinstance(told, Act)
+    assert told.playbook == "restart"
+
+
+@pytest.mark.parametrize("name", ["healthy", "benign_shutdown", "deploy_superseded"])
+def test_nobody_is_called_for_nothing_while_it_serves_and_told_where_to_look_when_it_does_not(name: str) -> None:
+    one = long_unwell(name, 0.8, "wait")
+    assert isinstance(decide(replace(one, state=State.DEGRADED), BOOKS), Wait)
+    down = decide(one, BOOKS)
+    assert isinstance(down, AskHuman)
+    assert down.cause == "unknown"
+    assert "everwake why" in down.next
 
 
 def test_who_answers_slowly_is_not_restarted_for_a_look_that_was_lost() -> None:

@@ -152,12 +152,12 @@ def test_who_asks_for_a_service_that_is_down_is_not_told_to_wait_where_something
 
 
 def test_an_instance_the_edge_cannot_reach_is_waited_for_and_then_restarted_once() -> None:
-    found = diagnosis(cause("instance_unreachable", 0.9, "restart"))
-    assert isinstance(decide(case(found, incident=incident(45)), BOOKS), Wait), (
+    found, said = diagnosis(cause("instance_unreachable", 0.9, "restart")), incident().first
+    assert isinstance(decide(case(found, incident=incident(45), last=said), BOOKS), Wait), (
         "its platform restarts it, or finds it again"
     )
-    assert act(case(found, incident=incident(61))).playbook == "restart"
-    quick = case(found, incident=incident(45), pace_s=2.0)
+    assert act(case(found, incident=incident(61), last=said)).playbook == "restart"
+    quick = case(found, incident=incident(45), pace_s=2.0, last=said)
     assert isinstance(decide(quick, BOOKS), Wait), "its platform is no quicker for a keeper that is"
     unknown = replace(case(found, incident=incident(100)), deploys=None)
     assert isinstance(decide(unknown, BOOKS), Wait), "whether anything is live nobody knows: it may be started just now"

@@ -1,7 +1,7 @@
 """Wait: what is under way ends by itself."""
 
-from everwake.model import Cause
-from everwake.remedy.plan import WELL, AskHuman, Case, Playbook, Unfit, Wait, live_deploy
+from everwake.model import Cause, State
+from everwake.remedy.plan import LOOK_INTO_IT, WELL, AskHuman, Case, Playbook, Unfit, Wait, live_deploy
 
 __all__ = ["PLAYBOOK", "fits"]
 
@@ -10,9 +10,12 @@ PACES = {
     "waking": 15, "asleep": 9, "wake_throttled": 15, "deploy_in_progress": 90, "deploy_superseded": 15, "benign_shutdown": 15,
     "healthy": 15, "platform_incident": 90, "instance_unreachable": 15, "health_check_failing": 9,
 }  # fmt: skip
-# Render restarts by itself what fails its checks for 60 s (its documents, 2026-11). What only the edge misses, while a deploy is
-# live and nobody tells of trouble, is not found again after that; a way that is lost for less comes back by itself.
+# Render restarts by itself what fails its checks for 60 s (its documents, 2026-11). What the edge says that it misses, while a
+# deploy is live and nobody tells of trouble, is not found again after that. Only the edge's own word hurries: a look that met no
+# answer at all may have been lost on our side of it.
 RECOVERS_S = 60.0
+# Causes by which nothing is wrong: what is not well all the same has another one.
+_NO_FAULT = ("benign_shutdown", "deploy_superseded", "healthy")
 
 
 def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
@@ -25,8 +28,14 @@ def fits(case: Case, cause: Cause) -> Wait | AskHuman | Unfit:
     if case.asked and cause.remedy not in ("", PLAYBOOK.name):
         return Unfit(why="somebody wants it back now")
     most_s = PACES.get(cause.cause, 15) * case.pace_s
-    if cause.cause == "instance_unreachable" and live_deploy(case) is not None:
+    is_edges_word = case.last is not None and case.last.status is not None
+    if cause.cause == "instance_unreachable" and is_edges_word and live_deploy(case) is not None:
         most_s = max(RECOVERS_S, 3 * case.pace_s)
+    if case.waited_s >= most_s and cause.cause in _NO_FAULT:
+        if case.state is State.DEGRADED:
+            return Wait(why="nothing wrong was found, and it serves", for_s=most_s)
+        said = f"nothing wrong was found, and it is {case.state.value} for {case.age_s:.0f} s"
+        return AskHuman(cause="unknown", reason=said, next=LOOK_INTO_IT)
     if case.waited_s >= most_s:
         return Unfit(why=f"waited for {most_s:.0f} s, and it is not over")
     return Wait(why=cause.next or "it is over in a moment", for_s=min(case.pace_s, most_s - case.waited_s + 0.1))
