@@ -22,6 +22,13 @@ PLAN = Act(
 )  # fmt: skip
 PROOF = Proof(criteria=(Criterion(name="cause_gone", met=True, said="bad_env_var is not found any more"),))
 
+SOAK = Proof(
+    criteria=(
+        Criterion(name="uptime", met=True, said="up for 15 min"),
+        Criterion(name="log", met=None, said="there is no key"),
+    )
+)
+
 
 def went(
     keeper: FakeKeeper, *states: StepState, state: RunState = RunState.RUNNING, proof: Proof | None = None
@@ -66,6 +73,14 @@ async def test_the_plan_is_shown_first_then_each_step_then_what_proved_it(open_p
         await story.get_by_text("cause gone").wait_for()
         assert "deploy: dep-1" in await story.inner_text()
         await fix.wait_for(state="hidden")
+        known = keeper.repairs["chatbot"]
+        assert known.run is not None
+        keeper.repairs["chatbot"] = replace(known, run=replace(known.run, soak=SOAK))
+        await page.get_by_role("link", name="Details: Chatbot").click()
+        last = page.locator("#details .part", has=page.get_by_role("heading", name="Last repair"))
+        await last.get_by_text("up for 15 min").wait_for()
+        listed = [" ".join(text.split()) for text in await last.locator(".steps li").all_inner_texts()]
+        assert listed[-2:] == ["✓ done: uptime · up for 15 min", "? not shown: log · there is no key"]
 
 
 async def test_what_needs_a_person_offers_no_button_to_do_it(open_page: OpenPage) -> None:

@@ -5,7 +5,7 @@
 import { node, pill, write } from "./cards.js";
 import { hoursGrid, latencies } from "./chart.js";
 import * as server from "./server.js";
-import { reasons } from "./repair.js";
+import { reasons, told as remedied } from "./repair.js";
 import { story } from "./story.js";
 import { clock, failure, moment, share, standing, took, worries } from "./words.js";
 
@@ -139,10 +139,12 @@ export class Details {
       server.incidents({ service: name, limit: 10 }),
       server.observations(name, { since: iso(this.#since(service, now)), until: iso(now), resolution: "raw", limit: 1000 }),
       isBad ? server.diagnosis(name) : null,
+      server.remedy(name),
     ]);
     if (this.#name !== name) return;
     const [hours, incidents, looks] = asked.map(({ value }) => value?.items ?? null);
     const known = asked[3].value;
+    const { run } = asked[4].value ?? {};
     const unread = asked.find(({ status }) => status === "rejected");
     const made = [];
     if (unread) made.push(node("p", "problem", `▲ ${unread.reason.message}`));
@@ -152,6 +154,7 @@ export class Details {
       const legend = node("p", "dim key", "a column for each day, midnight on top; a larger square is an hour with a failure");
       made.push(part("90 days by the hour", hoursGrid(hours, now), legend), part("How fast it answers", chart));
     } else if (hours) made.push(part("90 days by the hour", node("p", "dim", "No whole hour is known yet.")));
+    if (run) made.push(part("Last repair", ...remedied(run, now)));
     if (incidents) {
       const told = incidents.map((incident) => story(incident, moment(incident.opened_at, now), now, service.state));
       made.push(part("Incidents", ...(told.length ? told : [node("p", "dim", "None.")])));

@@ -17,8 +17,8 @@ const SAID = {
   failed: "✕ It could not be carried out.",
   dropped: "■ Nothing more is done about it.",
 };
-const MARKS = { planned: "○", intended: "◐", done: "✓", failed: "✕" };
-const WORDS = { planned: "to come", intended: "under way", done: "done", failed: "failed" };
+const MARKS = { planned: "○", intended: "◐", done: "✓", failed: "✕", unknown: "?" };
+const WORDS = { planned: "to come", intended: "under way", done: "done", failed: "failed", unknown: "not shown" };
 
 /** What is known of why, as nodes. diagnosis: of the API; its texts are somebody else's. */
 export function reasons({ causes, ruled_out, variables }) {
@@ -49,6 +49,27 @@ function steps(list) {
     item.dataset.step = state;
     made.append(item);
   }
+  return made;
+}
+
+/** A remedy with its steps and what proved it, as nodes. */
+export function told(run, now) {
+  const about = run.about ? ` (${run.about})` : "";
+  const made = [
+    node("p", "", node("b", "", run.cause.replaceAll("_", " ")), ` · ${run.why}`),
+    node("h3", "", `${run.remedy}${about}`),
+    steps(run.steps),
+  ];
+  for (const [title, proof] of [["What the checks saw after it", run.proof], ["The seven criteria, while it was watched on", run.soak]]) {
+    const shown = (proof?.criteria ?? []).map(({ name, met, said }) => ({
+      says: name.replaceAll("_", " "),
+      state: met ? "done" : met === null ? "unknown" : "failed",
+      said,
+    }));
+    if (shown.length) made.push(node("h3", "", title), steps(shown));
+  }
+  if (run.outcome) made.push(node("p", "problem", run.outcome));
+  made.push(node("p", "dim", `Begun by ${run.by}${run.began_at ? `, ${moment(run.began_at, now)}` : ""}.`));
   return made;
 }
 
@@ -134,23 +155,7 @@ export class Repair {
   }
 
   #draw(run) {
-    const about = run.about ? ` (${run.about})` : "";
-    const made = [
-      node("p", "", node("b", "", run.cause.replaceAll("_", " ")), ` · ${run.why}`),
-      node("h3", "", `${run.remedy}${about}`),
-      steps(run.steps),
-    ];
-    for (const [title, proof] of [["What the checks saw after it", run.proof], ["The seven criteria, while it was watched on", run.soak]]) {
-      const shown = (proof?.criteria ?? []).map(({ name, met, said }) => ({
-        says: name.replaceAll("_", " "),
-        state: met ? "done" : met === null ? "unknown" : "failed",
-        said,
-      }));
-      if (shown.length) made.push(node("h3", "", title), steps(shown));
-    }
-    if (run.outcome) made.push(node("p", "problem", run.outcome));
-    made.push(node("p", "dim", `Begun by ${run.by}${run.began_at ? `, ${moment(run.began_at, server.now())}` : ""}.`));
-    if (this.drawn !== JSON.stringify(run)) this.body.replaceChildren(...made);
+    if (this.drawn !== JSON.stringify(run)) this.body.replaceChildren(...told(run, server.now()));
     this.drawn = JSON.stringify(run);
     this.#say(SAID[run.state] ?? run.state);
   }
