@@ -96,14 +96,19 @@ def follow(
         # well when it was put to sleep was not cut short by a failure, and settles all the same.
         if move.new is State.ASLEEP and entry is not None and entry.back_at is not None:
             return book, ()
-        return (_with(book, replace(entry, back_at=None)), ()) if entry else (book, ())
+        if entry is None or entry.back_at is None:
+            return book, ()
+        incident = replace(entry.incident, fell_at=max(move.at, entry.incident.opened_at))
+        return _with(book, replace(entry, incident=incident, back_at=None)), (incident,)
     is_down = move.new is State.DOWN
     if entry is not None:
         flaps = entry.incident.flaps + (1 if entry.back_at is not None else 0)
         # What somebody found out by looking into it is worth more than what one look says.
         cause = entry.incident.cause if entry.incident.diagnosis else move.cause or entry.incident.cause
         has_fallen = entry.back_at is not None or (is_down and not entry.is_down)
-        fell_at = max(move.at, entry.incident.opened_at) if has_fallen else entry.incident.fell_at
+        # While it was paused, asleep on purpose or not known, nobody could have waited for it.
+        falls = has_fallen or move.old in (State.PAUSED, State.ASLEEP, State.UNKNOWN)
+        fell_at = max(move.at, entry.incident.opened_at) if falls else entry.incident.fell_at
         incident, tell_s = replace(entry.incident, flaps=flaps, cause=cause, fell_at=fell_at), entry.tell_s
         if entry.back_at is not None and tell_s is None and not entry.was_told:
             # It was folded, and falls again: perhaps alone this time.

@@ -84,6 +84,20 @@ def test_who_falls_again_or_further_fell_then_and_not_when_the_incident_opened()
     assert story.book.open["redis"].incident.fell_at == fell_at + timedelta(seconds=50)
 
 
+def test_who_was_back_and_wakes_or_is_not_known_is_waited_for_from_then_on() -> None:
+    story = Story()
+    story.moves("redis", State.DOWN)
+    story.moves("redis", State.UP, after_s=80)
+    story.moves("redis", State.WAKING, after_s=36)
+    asleep_at = story.now
+    assert story.book.open["redis"].incident.fell_at == asleep_at
+    story.moves("redis", State.DOWN, after_s=100)
+    assert story.book.open["redis"].incident.fell_at == asleep_at, "it did not come up in between"
+    story.moves("redis", State.PAUSED, after_s=10)
+    story.moves("redis", State.DOWN, after_s=7_200)
+    assert story.book.open["redis"].incident.fell_at == story.now
+
+
 def test_a_child_is_silent_when_its_parent_is_down_before_it() -> None:
     story = Story()
     story.moves("redis", State.DOWN)
