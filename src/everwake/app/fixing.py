@@ -198,7 +198,7 @@ class _Lone:
     def __init__(self, fleet: Fleet, checks: Checks, standings: Any) -> None:
         self.fleet, self._checks = fleet, checks
         self.trouble: tuple[str, ...] = ()
-        self.seen: dict[str, Observation] = {}
+        self._seen: dict[str, Observation] = {}
         # What the last keeper left open is gone on with; what it did not see begins with our first look.
         self._incidents = {one.service: one.incident for one in standings if one.incident is not None}
 
@@ -210,13 +210,17 @@ class _Lone:
     def service_view(self, name: str) -> "_LoneView":
         """By the last look."""
         _ = self.fleet.service(name)
-        last = self.seen.get(name)
+        last = self._seen.get(name)
         return _LoneView(State.UNKNOWN if last is None else State.UP if last.failure is None else State.DOWN)
+
+    def seen(self, name: str) -> tuple[Observation, ...]:
+        """The last look, if there was one."""
+        return (self._seen[name],) if name in self._seen else ()
 
     async def look(self, name: str) -> Observation:
         """Look now."""
         seen = await self._checks.look(self.fleet.service(name))
-        self.seen[name] = seen
+        self._seen[name] = seen
         if seen.failure is not None and self._incidents.get(name) is None:
             stamp = f"{seen.at:%Y%m%d%H%M%S}"
             self._incidents[name] = Incident(id=f"fix-{stamp}-{name}", service=name, opened_at=seen.at, first=seen)
@@ -245,7 +249,7 @@ class _Alone:
         self._by, self._clock, self._steps, self._keeping = by, clock, steps, keeping
         self._seen: Callable[[Document], None] = lambda run: None
         self._diagnoser = Diagnoser(
-            clock, doors, fleet=lambda: keeping.fleet, seen=lambda name: [keeping.seen[name]] if name in keeping.seen else [],
+            clock, doors, fleet=lambda: keeping.fleet, seen=keeping.seen,
             found=lambda incident, diagnosis: None, told=lambda name, told: self._repairer.told(name, told),
         )  # fmt: skip
         self._repairer = Repairer(

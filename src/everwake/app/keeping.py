@@ -1,6 +1,6 @@
 """Who looks at the services, as repairs see it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from everwake.fleet.schema import Fleet
@@ -35,6 +35,9 @@ class Keeping(Protocol):
 
     def service_view(self, name: str) -> Viewed:
         """One service. Raises KeyError."""
+
+    def seen(self, name: str) -> Sequence[Observation]:
+        """What was seen of it last, the newest look of its primary check first."""
 
     def look(self, name: str) -> Awaitable[Observation]:
         """Look at one service now. Raises KeyError."""

@@ -376,7 +376,14 @@ class Repairer:
                     await self._go_on(run.id, name)
 
     async def _look_again(self, name: str, pace: float) -> Observation | None:
-        """The last look may be as old as its interval: nothing is decided about a service that came back meanwhile."""
+        """The last look may be as old as its interval: nothing is decided about a service that came back meanwhile.
+
+        What was looked at a moment ago is not asked again, nor is what wakes: one patient look at it is under way.
+        """
+        last = next(iter(self._keeping.seen(name)), None)
+        age_s = float("inf") if last is None else (self._clock.now() - last.at).total_seconds() - last.took_s
+        if age_s < pace / 4 or self._keeping.service_view(name).state is State.WAKING:
+            return last
         with suppress(TimeoutError):
             async with asyncio.timeout(max(1.0, pace)):
                 return await self._keeping.look(name)
