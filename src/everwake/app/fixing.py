@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from everwake.app.diagnosing import Diagnoser, Doors
+from everwake.app.fleet_file import looked_at
 from everwake.app.fleet_found import fleet_found
 from everwake.app.holder import has_ended, new_holder
 from everwake.app.past import Past
@@ -156,12 +157,17 @@ async def _described(name: str, fleet: Fleet | None, asked: Asked) -> Fleet:
     said = simulated(asked.data)
     if said is not None:
         at, known = said["platform"], said.get("services") or {}
-        services = tuple(
-            Service(name=one, url=str(about["url"]).rstrip("/"), platform="sim", platform_id=str(about["id"]))
-            for one, about in known.items() if about.get("url")
-        )  # fmt: skip
         if name and name not in known:
             raise no_service(name, known)
+        async with reach(None, asked.data, asked.environ) as reached:
+            looks = {one.id: looked_at(one) for one in await reached.platform.services()}
+        services = tuple(
+            Service(
+                name=one, url=str(about["url"]).rstrip("/"), platform="sim", platform_id=str(about["id"]),
+                health=looks[about["id"]][0], expect=looks[about["id"]][1],
+            )
+            for one, about in known.items() if about.get("url") and about["id"] in looks
+        )  # fmt: skip
         key = Secret(str(at.get("key", "")), f"{asked.data / 'up.json'}")
         return Fleet(
             name="sim",
@@ -172,8 +178,9 @@ async def _described(name: str, fleet: Fleet | None, asked: Asked) -> Fleet:
         return Fleet(name="fleet", services=())
     async with reach(asked.fleet, asked.data, asked.environ, name) as reached:
         found = await reached.find(name)
+        health, expect = looked_at(found)
         service = Service(
-            name=name, url=found.url.rstrip("/"), health=found.health_path or "/health", platform=reached.platform.name,
+            name=name, url=found.url.rstrip("/"), health=health, expect=expect, platform=reached.platform.name,
             platform_id=found.id, plan=found.plan,
         )  # fmt: skip
         return Fleet(name="fleet", services=(service,))

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from everwake.fleet.schema import Expect
 from everwake.model import PlatformService
 
-__all__ = ["Kept", "kept", "needs", "text_of"]
+__all__ = ["Kept", "kept", "looked_at", "needs", "text_of"]
 
 # What a keeper can look at: the others are reached by nobody from outside.
+OWN = "200-499"  # as the file says what `looked_at` does
 WATCHED = ("web_service", "static_site")
 
 
@@ -62,10 +64,21 @@ def kept(services: Sequence[PlatformService], variables: Mapping[str, Mapping[st
     return tuple(
         Kept(
             name=one.name, url=one.url.rstrip("/"), plan=one.plan, id=one.id, depends_on=needed[one.name],
-            health=one.health_path or ("/" if one.type == "static_site" else "/health"),
+            health=looked_at(one)[0], more={"expect": {"status": OWN}} if looked_at(one)[1].status else None,
         )
         for one in watched
     )  # fmt: skip
+
+
+def looked_at(one: PlatformService) -> tuple[str, Expect]:
+    """The path that shows whether a service of a platform is well, and what a good answer is.
+
+    Where the platform checks no path, nobody has said which one answers 2xx: then any answer of the service's own below 500
+    shows that its process serves. What the edge answers in its place is never one (`checks`).
+    """
+    if one.health_path:
+        return one.health_path, Expect()
+    return "/", Expect() if one.type == "static_site" else Expect(status=tuple(range(200, 500)))
 
 
 def text_of(

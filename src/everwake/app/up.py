@@ -228,7 +228,7 @@ class _Run:
 
     def _watched(self, one: Kept) -> Kept:
         haste = self._asked.haste
-        more: dict[str, object] = {"every": haste.every} if haste != CALM else {}
+        more: dict[str, object] = {**(one.more or {}), **({"every": haste.every} if haste != CALM else {})}
         if self._asked.blueprint is None:
             more |= {"expect": {"status": 200, "json": {"status": "healthy"}}, "heartbeat": "/ws/keepalive"}
             more |= {"heartbeat_every": haste.heartbeat_every} if haste != CALM else {}

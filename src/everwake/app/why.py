@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from everwake.app.doctoring import in_variables_of
+from everwake.app.fleet_file import looked_at
 from everwake.app.platform import reach, simulated
 from everwake.app.reach import running_keeper
 from everwake.checks import Checks, specs
@@ -237,16 +238,18 @@ def _fleet_of(asked: Asked) -> Fleet | None:
 
 
 def _service(name: str, fleet: Fleet | None, told: Told | None, asked: Asked) -> Service | None:
-    """The service of that name: of the fleet file, of a live `up.json`, or of the platform, when that was asked already."""
+    """The service of that name: of the fleet file; of the platform, when that was asked already; else of a live `up.json`."""
     if fleet is not None:
         with suppress(KeyError):
             return fleet.service(name)
+    if told is None:
+        return None
+    if (found := told.service) is not None and found.url:
+        health, expect = looked_at(found)
+        return Service(name=found.name, url=found.url.rstrip("/"), health=health, expect=expect)
     one = _running(asked).get(name)
     if isinstance(one, dict) and isinstance(one.get("url"), str):
         return Service(name=name, url=one["url"].rstrip("/"))
-    found = told.service if told is not None else None
-    if found is not None and found.url:
-        return Service(name=found.name, url=found.url.rstrip("/"), health=found.health_path or "/health")
     return None
 
 

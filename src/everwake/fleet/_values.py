@@ -270,16 +270,22 @@ def _statuses(value: Any) -> tuple[int, ...]:
     entries = value if isinstance(value, list) else [value]
     if not entries:
         raise Wrong("the list is empty", "write the statuses that are good, or leave the line out for 200-299")
+    found: list[int] = []
     for entry in entries:
+        span = re.fullmatch(r"([1-5]\d\d)-([1-5]\d\d)", entry.strip(), re.ASCII) if isinstance(entry, str) else None
+        if span is not None and (first := int(span[1])) <= (last := int(span[2])):
+            found += range(first, last + 1)
+            continue
         if not isinstance(entry, int) or isinstance(entry, bool) or not 100 <= entry <= 599:
             digits = isinstance(entry, str) and re.fullmatch(r"[1-5]\d\d", entry.strip())
             hint = (
                 f"write {entry.strip()}, without quotes"
                 if digits
-                else "write a number from 100 to 599, or a list of them"
+                else 'write a number from 100 to 599, a range as "200-499", or a list of them'
             )
             raise Wrong(f"{shown(entry)} is not a status", hint)
-    return tuple(entries)
+        found.append(entry)
+    return tuple(dict.fromkeys(found))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -84,12 +84,13 @@ class Secret:
 class Expect:
     """What makes an answer good. An empty status means 200-299.
 
-    status: accepted ones.   headers: name (lower case) -> exact value.   json: dotted path -> value that must be equal.
+    status: accepted ones; what a platform's edge answers in a service's place is never good.
+    headers: name (lower case) -> exact value.   json: dotted path -> value that must be equal.
     text: must stand in the body.   below_ms: slower is `degraded`.
     """
 
     status: tuple[int, ...] = setting(
-        default=(), reads="statuses", help="accepted status, or a list of them; else 200-299"
+        default=(), reads="statuses", help='accepted status, a range as "200-499", or a list of them; else 200-299'
     )
     headers: Mapping[str, str] = setting(
         default_factory=dict, reads="map", help="headers and the values they must have"

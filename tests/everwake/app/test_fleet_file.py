@@ -1,12 +1,14 @@
 """The fleet file that is written for a platform's services is one that can be read, and says who needs whom."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everwake.app.fleet_file import Kept, kept, needs, text_of
+from everwake.app.fleet_file import Kept, kept, looked_at, needs, text_of
 from everwake.checks import specs
+from everwake.checks._expect import judge
 from everwake.fleet.load import read
 from everwake.model import PlatformService
 
@@ -49,7 +51,35 @@ def test_nobody_ever_needs_itself_by_any_way(variables: dict[str, dict[str, str]
 
 def test_what_nobody_reaches_from_outside_is_not_watched() -> None:
     found = kept([service("chatbot"), service("worker", "background_worker"), service("frontend", "static_site")], {})
-    assert [(one.name, one.health) for one in found] == [("chatbot", "/health"), ("frontend", "/")]
+    assert [(one.name, one.health) for one in found] == [("chatbot", "/"), ("frontend", "/")]
+
+
+def test_where_the_platform_checks_no_path_any_answer_of_the_services_own_below_500_is_good() -> None:
+    found = kept(
+        [service("chatbot"), replace(service("backend"), health_path="/ready"), service("frontend", "static_site")], {}
+    )
+    text = text_of("x", found, platform="render", head="h", access={"api_key": {"env": "KEY"}})
+    read_back = read(text, "everwake.toml", {"KEY": "k"}, {}, Path())
+    assert [(one.name, one.health) for one in read_back.services] == [
+        ("chatbot", "/"), ("backend", "/ready"), ("frontend", "/"),
+    ]  # fmt: skip
+    anything, backend, frontend = (one.expect for one in read_back.services)
+    assert anything == looked_at(service("chatbot"))[1]
+    assert not backend.status
+    assert not frontend.status
+    for status in (200, 302, 401, 404, 405):
+        assert judge(anything, status, {}, b"", 0.1) is None
+    for status, routing in (
+        (500, ""),
+        (502, ""),
+        (502, "no-deploy"),
+        (503, "suspend"),
+        (404, "no-server"),
+        (429, "hibernate-rate-limit"),
+    ):
+        failure = judge(anything, status, {"x-render-routing": routing} if routing else {}, b"", 0.1)
+        assert failure is not None, (status, routing)
+        assert f"status {status}, expected 200-499" in failure.detail
 
 
 @given(st.text(min_size=1, max_size=40).filter(str.strip))

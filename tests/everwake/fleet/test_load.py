@@ -184,3 +184,12 @@ def test_a_chain_of_ten_thousand_is_no_circle_and_its_end_makes_it_one() -> None
     assert list(_circles.found(needs)) == []
     needs["10000"] = ["0"]
     assert [len(circle) for circle in _circles.found(needs)] == [10_002]
+
+
+def test_statuses_may_be_a_range_and_a_wrong_one_says_how_to_write_it() -> None:
+    text = '[[service]]\nname = "one"\nurl = "https://a.example"\nexpect = {{ status = {} }}\n'
+    assert read(text.format('"200-204"'), "f", {}, {}, Path()).services[0].expect.status == (200, 201, 202, 203, 204)
+    assert read(text.format('[404, "200-201", 200]'), "f", {}, {}, Path()).services[0].expect.status == (404, 200, 201)
+    for wrong in ('"499-200"', '"200-"', '"2xx"', '"200-600"', '"200-499x"'):
+        with pytest.raises(BadFleet, match="200-499"):
+            read(text.format(wrong), "f", {}, {}, Path())
