@@ -21,7 +21,7 @@ from everwake.fleet import schema as described
 from everwake.platforms import Access
 from everwake.sim.drills import DRILLS, HEAL, Changes, Places, changed_variables
 from everwake.sim.processes.group import Group
-from everwake.sim.records import Deploy, DeployStatus, Service
+from everwake.sim.records import Deploy, DeployStatus, Service, Suspender
 from everwake.sim.simulator import Asked, Simulator
 from everwake.sim.verbs import LogQuery, Refused
 from tests.everwake.sim.rehearsal import QUICK, no_task_fails, until
@@ -338,11 +338,68 @@ async def test_one_drill_after_another_leaves_only_the_last_and_unknown_ones_are
         before = await fired(one, "edge-502")
         await fired(one, "bad-env")
         assert await one.ended()
-        for how, status in (("no-such-drill", 404), ("wrong-sibling-url", 409)):
-            with pytest.raises(Refused) as refused:
+        for how, status, said in (
+            ("no-such-drill", 404, "known are"),
+            ("hgan", 404, "did you mean hang?"),
+            ("wrong-sibling-url", 409, "sibling"),
+        ):
+            with pytest.raises(Refused, match=said) as refused:
                 await one.simulator.drilling.fire(one.id, how)
             assert refused.value.status == status
         await one.simulator.drilling.fire(one.id, "bad-env")
+        await healed(one, before)
+
+
+async def test_a_drill_that_is_refused_leaves_the_one_before_and_its_heal(tmp_path: Path) -> None:
+    async with drilled(tmp_path) as one:
+        before = await fired(one, "crash-at-start")
+        await one.ended()
+        with pytest.raises(Refused, match="no variable of the service holds the address of a sibling"):
+            await one.simulator.drilling.fire(one.id, "wrong-sibling-url")
+        assert one.simulator.drilling.broken(one.simulator.owner.id) == {one.id: "crash-at-start"}
+        assert await one.ask() == (502, "no-deploy")
+        await healed(one, before)
+
+
+async def test_what_is_fired_over_another_is_fired_at_a_service_that_is_well_again(tmp_path: Path) -> None:
+    async with drilled(tmp_path) as one:
+        before = await fired(one, "crash-at-start")
+        await one.ended()
+        await fired(one, "edge-502")
+        assert await one.ask() == (502, "dynamic-free-error"), "the instance is well; its way is lost"
+        await fired(one, "hang")
+        await until(lambda: one.events("server_unhealthy"))
+        await fired(one, "edge-502")
+        assert await one.ask() == (502, "dynamic-free-error")
+        await fired(one, "suspend-by-owner")
+        assert await one.ask() == (503, "suspend-by-user")
+        await fired(one, "wrong-health-path")
+        await one.asked((502, "no-deploy"))
+        await healed(one, before)
+
+
+async def test_a_service_that_was_left_with_nothing_live_is_deployed_by_heal_though_no_drill_is_on(
+    tmp_path: Path,
+) -> None:
+    async with drilled(tmp_path) as one:
+        before = await fired(one, "crash-at-start")
+        await one.ended()
+        # As a simulator leaves it that is killed between the undoing and the deploy.
+        await one.simulator.drilling._undo(one.platform.service(one.id))
+        await healed(one, before)
+        said = await one.simulator.drilling.fire(one.id, HEAL)
+        assert said["said"] == "nothing is broken"
+
+
+async def test_a_service_that_was_suspended_for_crashing_on_and_on_is_healed_to_the_commit_before(
+    tmp_path: Path,
+) -> None:
+    async with drilled(tmp_path) as one:
+        before = await fired(one, "crash-loop")
+        await one.ended()
+        service = one.platform.service(one.id)
+        one.platform.books.put(replace(service, suspenders=frozenset({Suspender.CRASHLOOPING})))
+        one.platform.hosted(one.id).halt()
         await healed(one, before)
 
 
