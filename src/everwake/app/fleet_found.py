@@ -10,7 +10,20 @@ from everwake.fleet.load import load
 from everwake.fleet.schema import Fleet
 from everwake.fleet.secrets import Partly, Where
 
-__all__ = ["fleet_found", "fleet_required"]
+__all__ = ["fleet_found", "fleet_meant", "fleet_required"]
+
+
+def fleet_meant(file: Path, data: Path, *, data_is_named: bool) -> Path:
+    """The fleet file of a command that names none. data_is_named: a folder that was named wins over the file that lies here.
+
+    file: the default one. It gives way to the file that a running `everwake up` has written into `data`.
+    """
+    written = data / "everwake.toml"
+    if (data_is_named or not file.exists()) and written.exists():
+        said = simulated(data)
+        if said is not None and said.get("dashboard"):
+            return written
+    return file
 
 
 def fleet_found(

@@ -4,13 +4,16 @@ Only the file of the command that is called is loaded, for `--help` all of them;
 its options need, and the rest inside its function.
 """
 
+import functools
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
+from typing import Any
 
 import typer
 
 import everwake.cli
+from everwake.cli._options import meant
 
 __all__ = ["names", "run"]
 
@@ -37,6 +40,19 @@ def _everwake(
     """
 
 
+def _with_its_fleet(command: Callable[..., None], arguments: Sequence[str]) -> Callable[..., None]:
+    """The command, given the fleet file that is meant (`app.fleet_found`) where none was named."""
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        # `watch` is the keeper itself, and these two have no use for a fleet file.
+        if arguments[0] not in ("watch", "up", "sim") and {"fleet", "data"} <= given.keys():
+            given["fleet"] = meant(given["fleet"], given["data"], arguments)
+        command(**given)
+
+    return called
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code."""
     # Typer's own panels would load Rich for every --help; a traceback's local variables would show secrets.
@@ -47,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     program.callback()(_everwake)
     known = names()
     for name in [arguments[0]] if arguments and arguments[0] in known else known:
-        program.command(name)(import_module(f"everwake.cli.{name}").command)
+        program.command(name)(_with_its_fleet(import_module(f"everwake.cli.{name}").command, arguments))
     try:
         program(list(arguments), prog_name="everwake")
     except SystemExit as end:

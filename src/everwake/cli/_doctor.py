@@ -43,6 +43,11 @@ def quick(arguments: Sequence[str]) -> int | None:
             return None
     if read.get("format", "text") not in FORMATS:
         return None
+    if "fleet" not in read and (Path(read.get("data", ".everwake")) / "everwake.toml").exists():
+        from everwake.app.fleet_found import fleet_meant
+
+        data = Path(read.get("data", ".everwake"))
+        read["fleet"] = str(fleet_meant(Path("everwake.toml"), data, data_is_named="data" in read))
     try:
         code = run(files, **read)
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,15 @@ import typer
 
 from everwake.fleet.redact import redact
 
-__all__ = ["Data", "FleetFile", "Json", "logs_to_stderr"]
+__all__ = ["Data", "FleetFile", "FleetUnread", "Json", "logs_to_stderr", "meant"]
 
 FleetFile = Annotated[Path, typer.Option("--fleet", metavar="FILE", help="The fleet file.")]
+FleetUnread = Annotated[
+    Path | None,
+    typer.Option(
+        "--fleet", metavar="FILE", help="Taken as by every command, and not read: what runs is the blueprint."
+    ),
+]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder for the history and up.json.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
 
@@ -27,6 +34,19 @@ class _Event(logging.Formatter):
         said = " ".join([record.getMessage(), *(f"{name}={value!r}" for name, value in extras.items())])
         text = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%SZ')} {record.levelname} {said}"
         return redact(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text)
+
+
+def meant(fleet: Path, data: Path, arguments: Sequence[str]) -> Path:
+    """The fleet file of the command that is called so: the one it names, else the one that goes with its data folder."""
+
+    def is_named(option: str) -> bool:
+        return any(word == option or word.startswith(f"{option}=") for word in arguments)
+
+    if is_named("--fleet") or not (data / "everwake.toml").exists():
+        return fleet
+    from everwake.app.fleet_found import fleet_meant
+
+    return fleet_meant(fleet, data, data_is_named=is_named("--data"))
 
 
 def logs_to_stderr() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from everwake.cli._options import FleetFile, Json
+from everwake.cli._options import Data, FleetFile, Json
 
 __all__ = ["command"]
 
@@ -18,6 +18,7 @@ class _What(StrEnum):
 def command(
     what: Annotated[_What, typer.Argument(help="test: send a message to every channel now.", show_default=False)],
     fleet: FleetFile = Path("everwake.toml"),
+    data: Data = Path(".everwake"),
     json: Json = False,
 ) -> None:
     """Send a test message to every channel under [notify] and say which took it.

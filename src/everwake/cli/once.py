@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from everwake.cli._options import FleetFile, Json
+from everwake.cli._options import Data, FleetFile, Json
 
 if TYPE_CHECKING:
     from everwake.app.looking import Looked
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-def command(fleet: FleetFile = Path("everwake.toml"), json: Json = False) -> None:
+def command(fleet: FleetFile = Path("everwake.toml"), data: Data = Path(".everwake"), json: Json = False) -> None:
     """Look at every service once, with every check it has, and say how each stands.
 
-    Exit code 1 when anything is not up. Needs no keeper and keeps nothing; a keeper that runs is not disturbed.
+    Exit code 1 when anything is not up. Needs no keeper and keeps nothing; a keeper that runs is not disturbed. Without
+    --fleet, beside a running `everwake up`, --data names the services of that one.
     """
     import asyncio
     import os

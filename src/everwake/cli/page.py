@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from everwake.cli._options import FleetFile
+from everwake.cli._options import Data, FleetFile
 
 __all__ = ["command"]
 
@@ -13,6 +13,7 @@ __all__ = ["command"]
 def command(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it; - for stdout.")],
     fleet: FleetFile = Path("everwake.toml"),
+    data: Data = Path(".everwake"),
 ) -> None:
     """Write the fleet as one self-contained HTML file that keeps it awake from a browser tab, for when no keeper can run.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from everwake.cli._options import Data
+from everwake.cli._options import Data, FleetUnread
 
 __all__ = ["command"]
 
@@ -26,6 +26,7 @@ def command(
     speed: Annotated[
         float, typer.Option(min=0.1, max=10_000, metavar="N", help="The platform's time runs N times as fast.")
     ] = 1.0,
+    fleet: FleetUnread = None,
     data: Data = Path(".everwake"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the services log.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")] = False,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from everwake.cli._options import FleetUnread
+
 __all__ = ["command"]
 
 
@@ -25,6 +27,7 @@ def command(
     blueprint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rehearse this render.yaml instead of the chat fleet's own.")
     ] = None,
+    fleet: FleetUnread = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the services log.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print up.json on stdout once all answer, all else on stderr.")
@@ -34,6 +37,7 @@ def command(
 
     Nothing needs to be installed or configured. With OPENAI_API_KEY (and OPENAI_BASE_URL) set, a real model answers; with
     REDIS_URL set, that Redis is used. Break something from a second terminal: `everwake sim break --list`.
+    The fleet file that the keeper gets is written at every start, DIR/everwake.toml.
     """
     from everwake.app.up import CALM, FAST, Up, run_up
     from everwake.cli._screen import Screen

@@ -63,6 +63,13 @@ def test_wrong_usage_ends_with_2(wrong: tuple[str, ...]) -> None:
     assert "Usage: everwake up" in answer.stderr
 
 
+@pytest.mark.parametrize("command", _commands.names())
+def test_every_command_takes_a_fleet_file_and_a_data_folder(command: str) -> None:
+    help_ = everwake_says(command, "--help").stdout
+    assert "--fleet" in help_
+    assert "--data" in help_
+
+
 HEAVY = {"rich", "fastapi", "starlette", "uvicorn", "openai", "redis", "asyncio", "chatify", "everwake.app"}
 
 

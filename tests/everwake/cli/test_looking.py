@@ -1,6 +1,7 @@
 """`everwake once`, `check` and `notify test`, as a person or a cron job calls them."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -241,3 +242,50 @@ def test_an_address_without_its_scheme_is_told_how_to_be_written(files: Files, h
     said = files.says("check", "127.0.0.1:20116")
     assert said.returncode == 2
     assert "write http://127.0.0.1:20116" in said.stderr
+
+
+@pytest.fixture
+def running(tmp_path: Path, there: Answering) -> Path:
+    """A data folder as a running `everwake up` keeps it: `up.json` of a process that lives, and its own fleet file."""
+    data = tmp_path / "bd"
+    data.mkdir()
+    up = {
+        "pid": os.getpid(),
+        "dashboard": "http://127.0.0.1:1",
+        "platform": {"url": "http://127.0.0.1:1/v1", "key": "k"},
+    }
+    (data / "up.json").write_text(json.dumps(up))
+    (data / "everwake.toml").write_text(service("of-up", there.url))
+    return data
+
+
+def test_a_data_folder_that_is_named_and_runs_wins_over_a_fleet_file_that_only_lies_there(
+    tmp_path: Path, running: Path, there: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "everwake.toml").write_text("[[service]]\nname = 1\n")
+    for named in (("--data", "bd"), ("--data=bd",)):
+        said = everwake_says("once", *named)
+        assert (said.returncode, said.stdout.split()[:2]) == (0, ["of-up", "up"]), said
+    assert everwake_says("once").returncode == 2, "no folder was named: the file that lies there is meant"
+    (tmp_path / "other.toml").write_text(service("other", there.url))
+    said = everwake_says("once", "--data", "bd", "--fleet", "other.toml")
+    assert said.stdout.split()[:2] == ["other", "up"]
+    (running / "up.json").write_text(json.dumps({"pid": 2**22 + 1, "dashboard": "x", "platform": {}}))
+    assert everwake_says("once", "--data", "bd").returncode == 2, "nothing runs in the folder any more"
+
+
+def test_without_a_fleet_file_the_one_that_up_wrote_is_meant(
+    tmp_path: Path, running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    running.rename(tmp_path / ".everwake")
+    assert everwake_says("once").stdout.split()[:2] == ["of-up", "up"]
+
+
+def test_why_reads_the_fleet_file_of_the_folder_that_is_named(
+    tmp_path: Path, running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "everwake.toml").write_text("[[service]]\nname = 1\n")
+    assert "of-up" in everwake_says("why", "of-up", "--data", "bd").stdout
