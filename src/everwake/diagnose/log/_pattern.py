@@ -74,8 +74,8 @@ class Table:
         }
         self._clean: set[str] = set()
 
-    def kind_of(self, low: str) -> SignKind | None:
-        """What a lower-case line says, or None."""
+    def kind_of(self, low: str, *, but: SignKind | None = None) -> SignKind | None:
+        """What a lower-case line says, or None. but: a kind that is passed over."""
         shape = low.translate(_NO_DIGITS) if len(low) <= SHAPE_CHARS else ""
         if shape in self._clean:
             # Letters that stand together in the line do so in its shape, so only pieces with digits are left to look for.
@@ -90,7 +90,7 @@ class Table:
             for rank, word, pattern in self._by_gram[gram]:
                 if rank >= best:
                     break
-                if word in low and pattern.fits(low):
+                if word in low and pattern.kind is not but and pattern.fits(low):
                     best, found = rank, pattern.kind
                     break
         return found

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from everwake.diagnose.log._speech import level_of
 from everwake.diagnose.log.signs import Sign, SignKind
 
-__all__ = ["ANY", "dependency_of", "without_past"]
+__all__ = ["ANY", "dependency_of", "is_outlived", "without_past"]
 
 REDIS, DATABASE, EXTERNAL, SIBLING, ANY = "redis", "database", "external", "sibling", ""
 TRACE_LINES = 60
@@ -17,6 +18,14 @@ _DATABASE_WORDS = (
     "postgres", "mysql", "mariadb", "mongo", "database", "prisma", "sequelize", "typeorm", "sqlalchemy", "supabase", "db ",
 )  # fmt: skip
 _EXTERNAL_WORDS = ("openai", "anthropic", "gemini")
+# Nobody logs his own killing: what an ordinary line of a process that goes on tells of memory was about something else.
+_ALIVE = ("ordinary", "warning")
+# After one of these another process may serve.
+_ANOTHER_LIFE = frozenset({
+    SignKind.EXIT, SignKind.CRASHED, SignKind.EXITED_EARLY, SignKind.LOOPING, SignKind.KILLED, SignKind.SIGTERM,
+    SignKind.SHUTTING_DOWN, SignKind.STARTING, SignKind.LISTENING, SignKind.LISTENING_LOOPBACK, SignKind.LIVE,
+    SignKind.DEPLOYING, SignKind.HEALTHY, SignKind.PORT_FOUND, SignKind.CYCLING,
+})  # fmt: skip
 _KINDS = {
     SignKind.REDIS: REDIS,
     SignKind.REDIS_AUTH: REDIS,
@@ -48,16 +57,29 @@ def without_past(signs: Sequence[Sign], counts: dict[SignKind, int]) -> list[Sig
             continue
         past = {*failed, *(n for n, sign in enumerate(found) if _is_trace_of(sign, [found[one] for one in failed]))}
         for n in sorted(past):
-            kind = found[n].kind
-            counts[kind] = counts.get(kind, 0) - 1
-            counts[SignKind.PAST_TROUBLE] = counts.get(SignKind.PAST_TROUBLE, 0) + 1
-            found[n] = replace(found[n], kind=SignKind.PAST_TROUBLE)
+            _set_kind(found, n, SignKind.PAST_TROUBLE, counts)
         left = {sign.kind for sign in found}
         for kind in [one for one in counts if one in _KINDS and one not in left]:
             counts[SignKind.PAST_TROUBLE] = counts.get(SignKind.PAST_TROUBLE, 0) + counts.pop(kind)
+    for n, sign in enumerate(found):
+        if sign.kind is SignKind.MEMORY and level_of(sign.text.lower()) in _ALIVE and is_outlived(found, n):
+            _set_kind(found, n, SignKind.PAST_TROUBLE, counts)
     for kind in [one for one, count in counts.items() if count <= 0]:
         del counts[kind]
     return found
+
+
+def is_outlived(signs: Sequence[Sign], n: int) -> bool:
+    """Whether the process that said the n-th sign answered a request well after, and neither ended nor began in between."""
+    after = signs[n + 1 :]
+    served = next((place for place, one in enumerate(after) if one.kind is SignKind.SERVED), None)
+    return served is not None and not any(one.kind in _ANOTHER_LIFE for one in after[:served])
+
+
+def _set_kind(found: list[Sign], n: int, kind: SignKind, counts: dict[SignKind, int]) -> None:
+    counts[found[n].kind] = counts.get(found[n].kind, 0) - 1
+    counts[kind] = counts.get(kind, 0) + 1
+    found[n] = replace(found[n], kind=kind)
 
 
 def _fails(sign: Sign) -> str | None:

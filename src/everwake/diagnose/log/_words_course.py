@@ -29,6 +29,10 @@ COURSE = (
         "spending limit|free tier limit|exceeded the free|monthly limit|free usage exceeded|pipeline minutes|"
         "build minutes",
     ),
+    says(
+        K.RESUMED,
+        "service resumed|has been resumed|service unsuspended|has been unsuspended|no longer suspended|resumed by",
+    ),
     says(K.SUSPENDED, "service suspended|has been suspended|account suspended|suspended by|is suspended"),
     says(K.MAINTENANCE, "maintenance mode|code=h80|error h80"),
     says(

@@ -12,10 +12,11 @@ from itertools import pairwise
 
 from everwake.diagnose.log._prefix import Peeled, peel, plain
 from everwake.diagnose.log._recovery import dependency_of, without_past
+from everwake.diagnose.log._speech import is_grave, own_words, without_noise
 from everwake.diagnose.log._table import TABLE
 from everwake.diagnose.log.signs import LogRead, Sign, SignKind
 
-__all__ = ["LINE_CHARS", "QUOTE_CHARS", "Reader", "bounded", "read"]
+__all__ = ["GRAVE", "LINE_CHARS", "QUOTE_CHARS", "Reader", "bounded", "read"]
 
 LINE_CHARS = 2_000
 QUOTE_CHARS = 300
@@ -27,6 +28,17 @@ TAIL = 12
 # Lines after the head of a settings error in which the variable and what is wrong with it are told.
 HEAD_REACH = 40
 LIST_REACH = 60
+
+# Key of a harmless phrase in a line that calls itself an error: it is no sign of health.
+GRAVE = "grave"
+_ONLY_WARNINGS = ("deprecat", "futurewarning", "userwarning")
+# The course of life: whoever speaks of it, it is no trouble.
+_OF_LIFE = frozenset({
+    SignKind.CONNECTING_DATABASE, SignKind.CONNECTING_REDIS, SignKind.DEPENDENCY_READY, SignKind.STARTING, SignKind.DEPLOYING,
+    SignKind.BUILT, SignKind.LISTENING, SignKind.LISTENING_LOOPBACK, SignKind.PORT_FOUND, SignKind.LIVE, SignKind.SERVED,
+    SignKind.HEALTHY, SignKind.SHUTTING_DOWN, SignKind.SIGTERM, SignKind.IDLING, SignKind.WAKING, SignKind.CYCLING,
+    SignKind.NOISE, SignKind.SERVER_ERROR, SignKind.RESUMED,
+})  # fmt: skip
 
 _VARIABLE = re.compile(r"(?<![\w.-])[A-Z][A-Z0-9_]{2,63}(?![\w-])")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,63}\Z")
@@ -52,7 +64,7 @@ _FRAME = re.compile(r".{0,80}?(?:^|\s)(?:at (?:[\w.$<>\[\] ]{1,60}\(|file:|/|nod
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _LONE = re.compile(
     r"(?:@|://|`|\"|'|\(|host |host: |to |enotfound |eai_again |at |lookup )"
-    r"([a-z][a-z0-9_-]{1,30})[`\"']?(?::`?\d{2,5}|[`\"',) ]|\Z)"
+    r"([a-z][a-z0-9_-]{1,30})[`\"']?(?::`?\d{2,5}|:? |[`\"',)]|\Z)"
 )
 _SOUGHT = ("enotfound", "eai_again", "host name", "lookup")
 # Names without a dot that a platform's private network does know (Render's).
@@ -135,7 +147,7 @@ class Reader:
                 self._environ = 4  # a KeyError within the next lines is about a variable
             elif self._environ:
                 self._environ -= 1
-            kind = TABLE.kind_of(low)
+            kind = _told(low)
             # A frame of a stack names files, and files are called after what they do.
             if kind is not None and _FRAME.match(line) and "decode_complex_value" not in low:
                 kind = None
@@ -177,6 +189,8 @@ class Reader:
             key = _lone_host(low) or ""
         elif kind is SignKind.DEPENDENCY_READY:
             key = dependency_of(low)
+        elif kind is SignKind.NOISE and is_grave(line.lower()):
+            key = GRAVE
         text = self._mask(peeled.text)[:QUOTE_CHARS]
         return Sign(kind=kind, n=n, text=text, at=peeled.at, group=peeled.group, key=key, number=number)
 
@@ -271,6 +285,19 @@ class _Kept:
     def __init__(self) -> None:
         self.first: list[tuple[int, str, bool]] = []
         self.last: deque[tuple[int, str, bool]] = deque(maxlen=LAST_KEPT)
+
+
+def _told(low: str) -> SignKind | None:
+    """What a lower-case line says of itself: a harmless phrase hides nothing beside it, and users' words are theirs."""
+    kind = TABLE.kind_of(low)
+    if kind is SignKind.NOISE:
+        beside = TABLE.kind_of(without_noise(low), but=SignKind.NOISE)
+        is_warning = any(word in low for word in _ONLY_WARNINGS)
+        if beside is not None and not (is_warning and (beside in _OF_LIFE or beside is SignKind.EXCEPTION)):
+            kind = beside
+    if kind is not None and kind not in _OF_LIFE and (own := own_words(low)) is not low:
+        return TABLE.kind_of(own)
+    return kind
 
 
 def _settled(kind: SignKind, peeled: Peeled, low: str, *, is_environ: bool) -> tuple[SignKind, int | None]:

@@ -87,6 +87,7 @@ class SignKind(StrEnum):
     LISTENING_LOOPBACK = "listening_loopback"
     PORT_FOUND = "port_found"
     LIVE = "live"
+    RESUMED = "resumed"  # after a suspension
     SERVED = "served"  # an access line with 2xx or 3xx
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"

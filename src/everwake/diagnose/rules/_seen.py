@@ -4,13 +4,14 @@ import re
 
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log._prefix import peel
+from everwake.diagnose.log._recovery import is_outlived as served_after
 from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding
 
 __all__ = [
-    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_nodes_end", "is_owners", "is_weak",
-    "name_is_known", "port_wanted",
+    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_nodes_end", "is_outlived",
+    "is_owners", "is_suspended_still", "is_weak", "name_is_known", "port_wanted",
 ]  # fmt: skip
 
 # Words without which an error's line is only an error: a customer's card, a wrong form, a job that is tried again.
@@ -142,6 +143,22 @@ def port_wanted(sign: Sign) -> int | None:
 def doctors(facts: Facts, sure: float) -> float:
     """How sure the doctor's word alone makes: of a service that answers well, its variables are no cause of anything yet."""
     return 0.3 if facts.is_answering else sure
+
+
+def is_suspended_still(facts: Facts, sign: Sign) -> bool:
+    """Whether nothing newer than a line about a suspension, or an allowance, says that it is over: not its platform, not an
+    answer of its own, no line of its life after.
+    """
+    if facts.is_answering or (facts.host is not None and facts.host.suspenders == ()):
+        return False
+    log = facts.log
+    after = log.last(K.RESUMED, K.LIVE, K.SERVED, K.LISTENING) if log else None
+    return after is None or after.seq < sign.seq
+
+
+def is_outlived(facts: Facts, sign: Sign) -> bool:
+    """Whether the process that said it answered a request well after."""
+    return facts.log is not None and served_after(facts.log.signs, sign.seq)
 
 
 def is_owners(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from everwake.diagnose.edges import hints
 from everwake.diagnose.facts import ROOTS, Facts
+from everwake.diagnose.log.reader import GRAVE
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.look import Look
 from everwake.diagnose.rule import Finding, Rule
@@ -92,7 +93,7 @@ def _log(facts: Facts) -> Finding | None:
             beats=frozenset({"health_check_failing", "wrong_port"}),
         )
     noise = log.last(K.NOISE)
-    if noise is not None and len(log.counts) == 1:
+    if noise is not None and len(log.counts) == 1 and not any(sign.key == GRAVE for sign in log.all(K.NOISE)):
         return Finding(sure=0.4, because=(noise.cite(),), next="Nothing to do: such lines are noise.")
     return None
 

@@ -3,6 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
+from everwake.diagnose.rules._seen import is_outlived
 
 __all__ = ["RULE", "explain"]
 
@@ -17,7 +18,14 @@ def explain(facts: Facts) -> Finding | None:
     return surest(
         told,
         by_edge(facts, "maintenance_mode", NEXT, "ask-person"),
-        by_signs(facts, (K.MAINTENANCE,), 0.75, NEXT, "ask-person"),
+        by_signs(
+            facts,
+            (K.MAINTENANCE,),
+            0.75,
+            NEXT,
+            "ask-person",
+            only=lambda sign: not facts.is_answering and not is_outlived(facts, sign),
+        ),
     )
 
 

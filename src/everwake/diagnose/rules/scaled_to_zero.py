@@ -17,7 +17,8 @@ def explain(facts: Facts) -> Finding | None:
         none = Finding(
             sure=0.6, because=(host.cite("instances", "0 instances, one deploy live"),), next=NEXT, remedy="ask-person"
         )
-    return surest(none, by_signs(facts, (K.NO_WEB,), 0.93, NEXT, "ask-person"))
+    runs = host is not None and (host.instances or 0) > 0  # so that the line is old
+    return surest(none, None if runs else by_signs(facts, (K.NO_WEB,), 0.93, NEXT, "ask-person"))
 
 
 RULE = Rule(

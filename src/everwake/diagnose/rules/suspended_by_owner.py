@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import EVERYTHING, is_owners
+from everwake.diagnose.rules._seen import EVERYTHING, is_owners, is_suspended_still
 
 __all__ = ["RULE", "explain"]
 
@@ -25,7 +25,14 @@ def explain(facts: Facts) -> Finding | None:
         )
     if host is not None and host.stage in ("PAUSED", "STOPPED"):
         told = Finding(sure=0.85, because=(host.cite("stage", host.stage),), next=NEXT, remedy="resume")
-    said = by_signs(facts, (K.SUSPENDED,), 0.75, NEXT, "resume", only=lambda sign: is_owners(sign.text))
+    said = by_signs(
+        facts,
+        (K.SUSPENDED,),
+        0.75,
+        NEXT,
+        "resume",
+        only=lambda sign: is_owners(sign.text) and is_suspended_still(facts, sign),
+    )
     return surest(told, by_edge(facts, "suspended_by_owner", NEXT, "resume"), said)
 
 

@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import EVERYTHING, is_owners
+from everwake.diagnose.rules._seen import EVERYTHING, is_owners, is_suspended_still
 
 __all__ = ["RULE", "explain"]
 
@@ -26,8 +26,20 @@ def explain(facts: Facts) -> Finding | None:
     return surest(
         told,
         by_edge(facts, "suspended_by_platform", NEXT, "ask-person"),
-        by_signs(facts, (K.SUSPENDED,), 0.7, NEXT, "ask-person", only=lambda sign: not is_owners(sign.text)),
+        by_signs(
+            facts,
+            (K.SUSPENDED,),
+            0.7,
+            NEXT,
+            "ask-person",
+            only=lambda sign: not is_owners(sign.text) and is_suspended_still(facts, sign),
+        ),
     )
+
+
+def ruled_out(facts: Facts) -> str | None:
+    """The platform says who suspended it."""
+    return "its platform says it is not suspended" if facts.host is not None and facts.host.suspenders == () else None
 
 
 RULE = Rule(
@@ -42,5 +54,8 @@ RULE = Rule(
     ),
     counter_examples=(
         {"http": {"url": "https://a.onrender.com/", "status": 503, "headers": {"x-render-routing": "suspend-by-user"}}},
+        {"log": ["==> Service suspended (billing)"], "platform_state": {"service": {"suspended": "not_suspended"}}},
+        {"log": ["==> Service suspended (billing)", "==> Service resumed"]},
     ),
+    ruled_out=ruled_out,
 )

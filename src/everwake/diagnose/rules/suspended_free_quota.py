@@ -6,7 +6,7 @@ from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import EVERYTHING
+from everwake.diagnose.rules._seen import EVERYTHING, is_suspended_still
 
 __all__ = ["RULE", "explain"]
 
@@ -34,7 +34,15 @@ def explain(facts: Facts) -> Finding | None:
             beats=frozenset({"suspended_by_platform"}),
         )
     is_cut_off = any(True for _ in facts.hints("suspended_by_platform")) or bool(facts.signs(K.SUSPENDED))
-    said = by_signs(facts, (K.QUOTA,), 0.94 if is_cut_off else 0.7, NEXT, "ask-person", only=_is_of_running)
+    has_hours = host is not None and host.hours_left is not None and host.hours_left > 0
+    said = by_signs(
+        facts,
+        (K.QUOTA,),
+        0.94 if is_cut_off else 0.7,
+        NEXT,
+        "ask-person",
+        only=lambda sign: _is_of_running(sign) and not has_hours and is_suspended_still(facts, sign),
+    )
     if said is not None and is_cut_off:
         said = replace(said, beats=frozenset({"suspended_by_platform"}))
     return surest(

@@ -1,0 +1,118 @@
+"""What stands in a line and is not its own trouble: harmless turns of phrase, and what users and assistants said. Pure.
+
+Every pattern is bounded and has no nested repetition, so that a line costs time by its length.
+"""
+
+import json
+import re
+
+__all__ = ["is_grave", "level_of", "own_words", "without_noise"]
+
+_NAMES = {
+    **dict.fromkeys(("trace", "debug", "info", "notice", "verbose"), "ordinary"),
+    **dict.fromkeys(("warn", "warning"), "warning"),
+    **dict.fromkeys(("error", "err", "fatal", "critical", "crit", "panic", "emerg", "alert", "severe"), "grave"),
+}
+_LEVEL = re.compile(
+    r"(?<![a-z0-9_])(?:level\"?\s?[:=]\s?\"?([1-6]0)(?!\d)|(trace|debug|info|notice|verbose|warn|warning|error|err|fatal|"
+    r"critical|crit|panic|emerg|alert|severe)(?![a-z0-9_])|(\[(?:chat|message|conversation)\]))"
+)
+_LEVEL_WITHIN = 120
+
+# Turns of phrase with the name of an error in them that tell of none. Whole words: `connection_error` holds no `on_error`.
+_NOISE = re.compile(
+    r"(?<![a-z0-9_])(?:not running as pid 1|error_log|pci: fatal|error waiting for process to terminate|"
+    r"zombie processes will not|no errors|0 errors|error-free|without errors?|errors: 0|on_error|errorhandler|error handler|"
+    r"error_handler|error reporting|error tracking|error level|loglevel)(?![a-z0-9_])"
+)
+_GRAVE = re.compile(r"(?<![a-z0-9_])(?:error|err|fatal|critical|panic|emerg)(?![a-z0-9_])")
+_WARNS = re.compile(r"deprecat|warn")
+
+# Of lines whose own level is ordinary, behind such a word stands what somebody said; of lines without a level, only behind the
+# first kind. Where the line has told of a failure before it, the words are the failure's.
+_SPEAKER = re.compile(
+    r"(?<![a-z0-9_.])(?:user|customer|visitor|guest|human|assistant)(?:[ #:=]{1,2}[\w.@-]{1,40})??\s{0,2}"
+    r"(?:said|says|asked|asks|wrote|writes|typed|:)(?=[\s\"'`:])"
+)
+_SAID = re.compile(
+    r"(?<![a-z0-9_.])(?:(?:asked|asks|said|says|wrote|typed)(?![a-z0-9_])|(?:message|text|content|title|subject|prompt|question|"
+    r"utterance|reply|transcript|comment|user_input|user_message|bot)\s?[:=])"
+)
+_QUOTED = re.compile(r"\"[^\"]{1,1800}\"|(?<![a-z0-9])'[^']{1,1800}'(?![a-z0-9])|`[^`]{1,1800}`")
+_OWN_FIELD = re.compile(r"(?:msg|err|error|reason|cause|exception|event|desc|detail|stack)\s?[:=]\s?\Z")
+_FAILS = re.compile(
+    r"error|exception|fatal|fail|panic|critical|could not|cannot|can't|unable|refused|no such|missing|invalid|not found|not set|"
+    r"required|killed|crash|timed out|denied"
+)
+# Fields of a JSON line that hold what somebody wrote.
+_THEIRS = frozenset({
+    "content", "text", "title", "subject", "prompt", "question", "utterance", "reply", "transcript", "comment", "user_input",
+    "user_message", "usermessage", "messages", "input", "output", "completion", "user", "assistant",
+})  # fmt: skip
+_OWN_MESSAGES = ("msg", "message")
+
+
+def level_of(low: str) -> str:
+    """The level that a lower-case line gives itself: "ordinary", "warning", "grave", or "" for none."""
+    found = _LEVEL.search(low[:_LEVEL_WITHIN])
+    if found is None:
+        return ""
+    if found[1]:
+        return "grave" if found[1] >= "50" else "warning" if found[1] == "40" else "ordinary"
+    return _NAMES.get(found[2], "ordinary")
+
+
+def without_noise(low: str) -> str:
+    """A lower-case line without the harmless phrases."""
+    return _NOISE.sub(" ", low)
+
+
+def is_grave(low: str) -> bool:
+    """Whether a lower-case line calls itself an error, its harmless phrases aside."""
+    text = without_noise(low)
+    found = _GRAVE.search(text)
+    return found is not None and _WARNS.search(text, 0, found.start()) is None
+
+
+def own_words(low: str) -> str:
+    """A lower-case line without what it only passes on; the very line when there is nothing of that kind."""
+    level = level_of(low)
+    if level == "grave":
+        return low
+    start = low.find("{")
+    if 0 <= start <= _LEVEL_WITHIN and low.rstrip().endswith("}"):
+        return _of_json(low, start, level)
+    return _of_text(low, level)
+
+
+def _of_text(low: str, level: str) -> str:
+    place = len(low)
+    for pattern in (_SPEAKER, _SAID) if level == "ordinary" else (_SPEAKER,):
+        found = pattern.search(low)
+        if found is not None and found.end() < place and not _FAILS.search(low, 0, found.start()):
+            place = found.end()
+    text = low[:place]
+    if level == "ordinary" and _QUOTED.search(text):
+        text = _QUOTED.sub(_emptied, text)
+    return low if text == low else text
+
+
+def _emptied(found: re.Match[str]) -> str:
+    """A quoted sentence as an empty one; single words are names of things, and stay."""
+    said, text, start = found[0], found.string, found.start()
+    is_own = _OWN_FIELD.search(text, max(0, start - 24), start) or _FAILS.search(text, 0, start)
+    return said if is_own or " " not in said.strip("\"'` ") else said[0] * 2
+
+
+def _of_json(low: str, start: int, level: str) -> str:
+    try:
+        line = json.loads(low[start:])
+    except (ValueError, RecursionError):
+        return _of_text(low, "" if level == "ordinary" else level)
+    if not isinstance(line, dict):
+        return low
+    own = {name: value for name, value in line.items() if name not in _THEIRS}
+    for name in _OWN_MESSAGES:
+        if isinstance(said := own.get(name), str):
+            own[name] = _of_text(said, level)
+    return low if own == line else json.dumps(own, ensure_ascii=False, separators=(",", ":"))
