@@ -16,7 +16,7 @@ from everwake.checks import specs
 from everwake.clock import SystemClock
 from everwake.errors import Misused
 from everwake.fleet.load import load
-from everwake.fleet.redact import is_secret_name
+from everwake.fleet.redact import is_random, is_secret_name
 from everwake.fleet.schema import Fleet, Secret, Service
 from everwake.fleet.secrets import Partly
 from everwake.model import PlatformService
@@ -60,8 +60,9 @@ def secrets_of(variables: Mapping[str, str]) -> tuple[str, ...]:
     """The values of a service's variables, or parts of them, that no line of its log may show."""
     from everwake.doctor.examination import study
 
-    named = [value for key, value in variables.items() if is_secret_name(key) and len(value) >= SHORTEST_SECRET]
-    return tuple(dict.fromkeys([*named, *study(variables).secrets]))
+    long = {key: value for key, value in variables.items() if len(value) >= SHORTEST_SECRET}
+    found = [value for key, value in long.items() if is_secret_name(key) or is_random(value)]
+    return tuple(dict.fromkeys([*found, *study(variables).secrets]))
 
 
 def simulated(data: Path) -> dict[str, Any] | None:

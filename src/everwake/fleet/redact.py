@@ -10,16 +10,20 @@ the one before it ended; all others are bounded.
 """
 
 import base64
+import itertools
 import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-__all__ = ["MASK", "is_secret_name", "redact", "redact_header", "redact_with"]
+__all__ = ["MASK", "is_random", "is_secret_name", "redact", "redact_header", "redact_with"]
 
 MASK = "***"
 ROUNDS = 4
 SHORTEST_KNOWN = 3
+SHORTEST_RANDOM, LONGEST_RANDOM = 20, 4_096
+_RANDOM = re.compile(r"[\w+/-]++={0,2}", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]++|[0-9A-F]++")
 
 # --- by place ---------------------------------------------------------------------------------------------------------
 
@@ -144,6 +148,21 @@ def redact_with(text: str, secrets: Iterable[str], limit: int | None = None) -> 
 def is_secret_name(name: str) -> bool:
     """Whether what stands under `name` (of a header, a variable, a JSON value) is a secret by its name."""
     return _SECRET_NAME.search(name) is not None
+
+
+def is_random(value: str) -> bool:
+    """Whether a whole value looks as a machine draws one: long, of small and large letters and digits in no order, or of hex.
+
+    So a secret is known whose name says nothing. UUIDs, 40 signs of hex (a commit), ids, paths, names and prose are none.
+    """
+    text = value.strip()
+    if not SHORTEST_RANDOM <= len(text) <= LONGEST_RANDOM or _RANDOM.fullmatch(text) is None:
+        return False
+    if _HEX.fullmatch(text) is not None:
+        return len(text) >= 32 and len(text) != 40 and len(set(text.lower())) >= 8
+    kinds = ["a" if sign.islower() else "A" if sign.isupper() else "0" if sign.isdigit() else "" for sign in text]
+    turns = sum(one != other for one, other in itertools.pairwise(kinds) if one and other)
+    return {"a", "A", "0"} <= set(kinds) and turns >= 0.3 * len(text)
 
 
 def redact_header(name: str, value: str, limit: int | None = None) -> str:

@@ -1,5 +1,7 @@
 """The command line: what it says, what it costs, and with which exit code it ends."""
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,7 +12,9 @@ import pytest
 
 import everwake
 from everwake import errors
+from everwake.app.platform import secrets_of
 from everwake.cli import _commands
+from everwake.cli.env import masked
 
 SOURCE = Path(everwake.__file__).parent.parent
 
@@ -104,3 +108,17 @@ def test_every_error_has_an_exit_code_of_the_contract() -> None:
         "OutOfReach": 3,
     }  # fmt: skip
     assert set(tree) == set(errors.__all__)
+
+
+def test_a_drawn_value_is_masked_whatever_its_name_and_an_ordinary_one_is_shown() -> None:
+    drawn = base64.b64encode(hashlib.sha256(b"generateValue").digest()).decode()
+    variables = {
+        "FOO": drawn,
+        "OPENAI_MODEL": "gpt-4o-mini-2024-07-18",
+        "ENVIRONMENT": "production",
+        "LINE": f"a {drawn} b",
+    }
+    shown = {key: masked(key, value, secrets_of(variables)) for key, value in variables.items()}
+    assert drawn not in str(shown)
+    assert "44 characters; --reveal shows it" in shown["FOO"]
+    assert (shown["OPENAI_MODEL"], shown["ENVIRONMENT"]) == ("gpt-4o-mini-2024-07-18", "production")

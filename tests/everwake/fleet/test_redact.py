@@ -1,6 +1,7 @@
 """The keeper's one masker: no secret survives it, and what a log is read for does."""
 
 import base64
+import hashlib
 import json
 import string
 import time
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from everwake.fleet.redact import MASK, is_secret_name, redact, redact_header, redact_with
+from everwake.fleet.redact import MASK, is_random, is_secret_name, redact, redact_header, redact_with
 
 # Secrets are of a kind that no text around them holds by chance: at least eight characters with an unusual one amid them.
 _LETTERS = string.ascii_letters + string.digits
@@ -228,3 +229,25 @@ def test_it_takes_time_in_proportion_to_the_text(bit: str) -> None:
 
     small, large = took_s(2**17), took_s(2**19)
     assert large < 9 * small + 0.02
+
+
+def test_what_a_machine_draws_is_known_whatever_it_is_called() -> None:
+    for n in range(300):
+        drawn = hashlib.sha256(str(n).encode()).digest()
+        assert is_random(base64.b64encode(drawn).decode())
+        assert is_random(base64.urlsafe_b64encode(drawn).decode().rstrip("="))
+        assert is_random(drawn.hex())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "true", "8000", "production", "gpt-4o-mini-2024-07-18", "meta-llama/Meta-Llama-3-8B-Instruct",
+        "https://chatify-chatbot.onrender.com", '["https://a.example.com"]', "srv-d1a2b3c4d5e6f7g8h9i0", "a" * 64, "0" * 64,
+        "0b1f2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "d38dd19e1f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c", "/var/data/OfTheHouse2026Files",
+        "PersonalitiesDirectoryOfTheHouse2026", "Europe/Berlin", "2026-11-28T02-55-52Z-Nightly-Build-7", "python-3.11.7",
+        "it is a Sentence of 12 words", "chatify_chatbot_service_production_1",
+    ],
+)  # fmt: skip
+def test_an_ordinary_value_is_not_taken_for_a_drawn_one(value: str) -> None:
+    assert not is_random(value)
