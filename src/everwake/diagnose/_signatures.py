@@ -29,18 +29,18 @@ _VERCEL: tuple[tuple[str, str, tuple[tuple[str, float], ...]], ...] = (
     (
         "FUNCTION_INVOCATION_FAILED",
         "the function ended before it answered",
-        (("crashed_at_start", 0.75), ("app_error", 0.6)),
+        (("app_error", 0.75), ("crashed_at_start", 0.6)),
     ),
     ("FUNCTION_INVOCATION_TIMEOUT", "the function took too long", (("app_error", 0.65), ("dependency_service", 0.4))),
     (
         "EDGE_FUNCTION_INVOCATION",
         "an edge function ended before it answered",
-        (("crashed_at_start", 0.7), ("app_error", 0.6)),
+        (("app_error", 0.7), ("crashed_at_start", 0.6)),
     ),
     (
         "MIDDLEWARE_INVOCATION",
         "the middleware ended before it answered",
-        (("crashed_at_start", 0.7), ("app_error", 0.6)),
+        (("app_error", 0.7), ("crashed_at_start", 0.6)),
     ),
     ("NO_RESPONSE_FROM_FUNCTION", "the function did not answer", (("app_error", 0.65),)),
     ("FUNCTION_THROTTLED", "too many functions at once", (("suspended_free_quota", 0.5), ("app_error", 0.45))),

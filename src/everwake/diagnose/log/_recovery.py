@@ -17,6 +17,7 @@ _REDIS_WORDS = ("redis", "valkey", "keydb", "upstash", "6379")
 _DATABASE_WORDS = (
     "postgres", "mysql", "mariadb", "mongo", "database", "prisma", "sequelize", "typeorm", "sqlalchemy", "supabase", "db ",
 )  # fmt: skip
+_SIBLING_WORDS = ("upstream", "rabbitmq", "amqp", "kafka")
 _EXTERNAL_WORDS = ("openai", "anthropic", "gemini")
 # Nobody logs his own killing: what an ordinary line of a process that goes on tells of memory was about something else.
 _ALIVE = ("ordinary", "warning")
@@ -34,6 +35,7 @@ _KINDS = {
     SignKind.DATABASE_AUTH: DATABASE,
     SignKind.EXTERNAL: EXTERNAL,
     SignKind.SIBLING: SIBLING,
+    SignKind.BROKER: SIBLING,
 }
 
 
@@ -42,7 +44,7 @@ def dependency_of(low: str) -> str:
     for name, words in ((REDIS, _REDIS_WORDS), (DATABASE, _DATABASE_WORDS), (EXTERNAL, _EXTERNAL_WORDS)):
         if any(word in low for word in words):
             return name
-    return SIBLING if "upstream" in low else ANY
+    return SIBLING if any(word in low for word in _SIBLING_WORDS) else ANY
 
 
 def without_past(signs: Sequence[Sign], counts: dict[SignKind, int]) -> list[Sign]:

@@ -2,8 +2,9 @@
 
 from everwake.diagnose.log._pattern import Table
 from everwake.diagnose.log._words_course import COURSE
+from everwake.diagnose.log._words_first import FIRST
 from everwake.diagnose.log._words_roots import ROOTS
 
 __all__ = ["TABLE"]
 
-TABLE = Table((*ROOTS, *COURSE))
+TABLE = Table((*FIRST, *ROOTS, *COURSE))

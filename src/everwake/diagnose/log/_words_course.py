@@ -56,7 +56,7 @@ COURSE = (
         "connected|established|initialized|initialised|ready|restored|recovered|connection ok|connection successful|"
         "successful connection|succeeded|is back",
         "redis|valkey|keydb|upstash|postgres|mysql|mariadb|mongo|database|prisma|sequelize|typeorm|sqlalchemy|"
-        "db |supabase|openai|anthropic|gemini|upstream|retry|retri|attempt",
+        "db |supabase|openai|anthropic|gemini|upstream|rabbitmq|amqp|kafka|retry|retri|attempt",
         without="disconnected|not connected|not ready|not initiali|error|fail|refused|unable|cannot|could not|can't|lost|"
         "already|listening|server |running on|waiting|retrying|not configured|without|ready check|skip|closed|timed out",
     ),

@@ -321,7 +321,7 @@ ROOTS = (
         "replicasetnoprimary|p1001|p1002|p1017|sequelizeconnection|the database system is starting up|"
         "recovery mode|buffering timed out|"
         "operationalerror|databaseerror|serverselectiontimeouterror|cannotconnectnowerror|pool timed out|"
-        "prismaclientinitializationerror|could not connect to server",
+        "could not connect to server",
     ),
     says(K.REDIS, _REFUSED, _REDIS),
     says(

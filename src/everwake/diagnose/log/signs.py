@@ -30,6 +30,7 @@ class SignKind(StrEnum):
     KEY_REFUSED = "key_refused"
     EXTERNAL = "external"
     SIBLING = "sibling"
+    BROKER = "broker"  # of messages: AMQP, Kafka
     # the program
     MODULE_MISSING = "module_missing"
     COMMAND_MISSING = "command_missing"
@@ -38,6 +39,7 @@ class SignKind(StrEnum):
     TRACEBACK = "traceback"
     PERMISSION = "permission"
     ADDRESS_IN_USE = "address_in_use"
+    PORT_DENIED = "port_denied"  # one below 1024, mostly
     MIGRATION = "migration"
     # memory
     MEMORY = "memory"

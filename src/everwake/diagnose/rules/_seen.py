@@ -28,7 +28,7 @@ _OF_THE_ERROR = re.compile(
 )
 LINES_OF_LIFE = 2
 _NODES_END = re.compile(r"Node\.js v\d{1,3}\.\d{1,3}\.\d{1,3}")
-_PORT_WANTED = re.compile(r"\bPORT[=: ]{1,2}(\d{2,5})\b|\bport (?:on )?(\d{2,5})\b")
+_PORT_WANTED = re.compile(r"\bPORT[=: ]{1,2}(\d{2,5})\b|\b[Pp]ort (?:on )?(\d{2,5})\b")
 
 # Problems of the doctor that mean: a variable is not there.
 MISSING_PROBLEMS = frozenset(

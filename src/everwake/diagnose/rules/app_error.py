@@ -10,6 +10,10 @@ __all__ = ["RULE", "explain"]
 
 NEXT = "Read the trace of that request in its log; the code or its data is to be mended, a restart will not."
 
+# So many errors of one process are those of its requests.
+MANY = 20
+_NOT_ONE_LIFE = (K.EXIT, K.CRASHED, K.STARTING, K.LOOPING, K.KILLED, K.EXITED_EARLY)
+
 
 def explain(facts: Facts) -> Finding | None:
     """A 5xx with the program's own body, or a listening program whose log shows failed requests."""
@@ -25,6 +29,8 @@ def explain(facts: Facts) -> Finding | None:
     serves = (
         log is not None and log.has(K.LISTENING, K.LIVE, K.SERVED, K.SERVER_ERROR) and not log.has(K.EXIT, K.CRASHED)
     )
+    many = log is not None and log.counts.get(K.EXCEPTION, 0) >= MANY and not log.has(*_NOT_ONE_LIFE)
+    serves = serves or many  # who fails that often is alive
     return surest(
         seen,
         by_edge(facts, "app_error", NEXT, "ask-person"),
@@ -86,6 +92,13 @@ RULE = Rule(
             "log": [
                 '2024-01-01T10:00:00+00:00 heroku[router]: at=error code=H12 desc="Request timeout" service=30000ms status=503'
             ]
+        },
+        {
+            "http": {
+                "url": "https://a.vercel.app/api",
+                "status": 500,
+                "headers": {"x-vercel-error": "FUNCTION_INVOCATION_FAILED"},
+            }
         },
     ),
     counter_examples=(

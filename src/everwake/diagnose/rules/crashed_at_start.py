@@ -139,13 +139,6 @@ RULE = Rule(
             "platform": "render",
             "platform_state": {"events": [{"type": "server_failed", "details": {"reason": {"nonZeroExit": 1}}}]},
         },
-        {
-            "http": {
-                "url": "https://a.vercel.app/api",
-                "status": 500,
-                "headers": {"x-vercel-error": "FUNCTION_INVOCATION_FAILED"},
-            }
-        },
     ),
     counter_examples=(
         {"log": ["==> Out of memory (used over 512Mi)", "==> Exited with status 137"]},

@@ -25,8 +25,19 @@ def explain(facts: Facts) -> Finding | None:
         by_signs(
             facts, (K.REDIS_LIMIT,), 0.85, "The Redis plan's limit is reached: look at its console.", "ask-person"
         ),
+        _outbox(facts),
         *no_way_to(facts, K.REDIS, K.CONNECTING_REDIS, WORDS, NEXT, is_redis=True),
     )
+
+
+def _outbox(facts: Facts) -> Finding | None:
+    """A service of ours that says of its outbox in Redis that it is not there."""
+    for look in facts.looks:
+        if look.is_json and '"redis"' in look.low and any(one.path.startswith("outbox") for one in look.unwell()):
+            because = (look.cite_status(), look.cite_body("outbox"))
+            over = frozenset({"health_check_failing", "app_error"})
+            return Finding(sure=0.72, because=because, next=NEXT, remedy="wait-for-dependency", beats=over)
+    return None
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
 __all__ = ["RULE", "explain"]
 
 NEXT = "Run everwake why on that service: it is the one to mend."
+BROKER = "Try the message broker's address with a client of your own: host, port, user, and whether it runs."
 _OTHERS = ("redis", "cache", "database", "db.", "postgres", "mongo", "mysql", "openai", "disk", "memory")
 
 
@@ -15,6 +16,7 @@ def explain(facts: Facts) -> Finding | None:
     """Lines about a call to a sibling that failed, a health document that lists others, or the edge of a site's rewrite."""
     return surest(
         by_signs(facts, (K.SIBLING,), 0.72, NEXT, "wait-for-dependency"),
+        by_signs(facts, (K.BROKER,), 0.8, BROKER, "wait-for-dependency"),
         _listed(facts),
         by_edge(facts, "dependency_service", NEXT, "wait-for-dependency"),
     )

@@ -1,6 +1,7 @@
 """A connection it needs works only with TLS, only without, or has certificate trouble."""
 
 from everwake.diagnose.facts import Facts
+from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
 from everwake.diagnose.rules._seen import doctors
@@ -63,7 +64,7 @@ def explain(facts: Facts) -> Finding | None:
     )
     return surest(
         _hung_up(facts),
-        by_signs(facts, (K.TLS,), 0.86, NEXT, "fix-variables"),
+        by_signs(facts, (K.TLS,), 0.86, NEXT, "fix-variables", only=lambda sign: not _is_second_try(facts, sign)),
         doctor,
         hung_up,
         by_edge(facts, "dependency_tls", NEXT, "ask-person"),
@@ -76,9 +77,16 @@ def _speaks_tls(facts: Facts) -> bool:
     return named and facts.redis_scheme != "rediss"
 
 
+def _is_second_try(facts: Facts, sign: Sign) -> bool:
+    """Whether libpq only tried again without TLS what was refused for another reason before: the first error is the cause."""
+    return "pg_hba" in sign.text and any(one.seq < sign.seq for one in facts.signs(K.DATABASE_AUTH))
+
+
 def _hung_up(facts: Facts) -> Finding | None:
     """Plain text, and a server that takes the connection and closes it: a refusal or a wrong password looks different."""
-    if facts.redis_scheme != "redis":
+    # Who is refused, or told that the password is wrong, has met no such server.
+    is_other = bool(facts.signs(K.REDIS_AUTH)) or any("refused" in sign.text.lower() for sign in facts.signs(K.REDIS))
+    if facts.redis_scheme != "redis" or is_other:
         return None
     cut = [sign.cite() for sign in facts.signs(K.REDIS) if any(word in sign.text.lower() for word in _CLOSED)]
     for look in facts.looks:

@@ -15,8 +15,14 @@ def explain(facts: Facts) -> Finding | None:
     host, told = facts.host, None
     if host is not None and host.is_in_maintenance:
         told = Finding(sure=0.96, because=(host.cite("maintenanceMode", "enabled"),), next=NEXT, remedy="ask-person")
+    look, page = facts.look, None
+    if look is not None and look.status == 503 and "maintenancemodeexception" in look.low:
+        page = Finding(
+            sure=0.85, because=(look.cite_status(), look.cite_body("maintenancemode")), next=NEXT, remedy="ask-person"
+        )
     return surest(
         told,
+        page,
         by_edge(facts, "maintenance_mode", NEXT, "ask-person"),
         by_signs(
             facts,

@@ -8,6 +8,7 @@ from everwake.diagnose.rules._seen import port_wanted
 __all__ = ["RULE", "explain"]
 
 NEXT = "Listen on 0.0.0.0 and on the port in $PORT."
+DENIED = "Listen on the port in $PORT, or one above 1023: the lower ones may not be opened by an ordinary user."
 
 
 def explain(facts: Facts) -> Finding | None:
@@ -34,6 +35,7 @@ def explain(facts: Facts) -> Finding | None:
                 by_signs(facts, (K.REFUSED_BY_PROXY,), 0.72, NEXT, "ask-person"),
                 by_signs(facts, (K.BOOT_TIMEOUT,), 0.7, NEXT, "ask-person"),
                 by_signs(facts, (K.PORT_TIMEOUT,), 0.68, NEXT, "ask-person"),
+                by_signs(facts, (K.PORT_DENIED,), 0.82, DENIED, "ask-person", beats=("crashed_at_start", "app_error")),
                 by_signs(
                     facts,
                     (K.PORT_SCAN,),
