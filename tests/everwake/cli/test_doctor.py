@@ -39,6 +39,9 @@ TEXT = """\
     found: text of a template
     fix: paste the real key
 .env: 2 errors, 2 of advice; --fix mends 2
+read otherwise by some (say which with --reader):
+    line 1, BACKEND_CORS_ORIGINS: docker run --env-file, docker compose, python-dotenv, dotenv (js), Render's dashboard: \
+the value; a shell's source: does not get it: what follows the blank is run as a command
 """
 
 

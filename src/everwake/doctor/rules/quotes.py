@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
 from everwake.doctor.kinds import SECRETS, URLS, Kind
+from everwake.doctor.variables.dialects import DIALECTS, dialect_of
 
 __all__ = ["RULE"]
 
@@ -19,6 +20,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     """Quotes at both ends, or at one end of what never holds one; curly ones anywhere in what a program reads."""
     value = variable.value
     yield from _smart(variable)
+    if value[:1] == "`" and dialect_of(case.context.reader) is DIALECTS["shell"]:
+        return  # a command that the shell runs: what it prints is the value
     if not value or value[0] in _SMART:
         return
     if len(value) >= 2 and value[0] in _PLAIN and value[0] == value[-1] and not _CSP.match(value):
@@ -118,5 +121,6 @@ RULE = Rule(
         Example((), text='APP_ID="a1"\nLIMITS=\'{"a": "b"}\'\n', context={"reader": "python-dotenv"}),
         Example((), {"CSP_DEFAULT_SRC": "'self'", "TITLE": "It’s a team’s page", "DB_PASSWORD": 'pa"ss'}),
         Example((), {"WORDS": '"one" "two"'}),
+        Example((), text="TODAY=`date +%F`\n", context={"reader": "bash source"}),
     ),
 )

@@ -129,7 +129,11 @@ def _words(document: Document, entry: Entry, is_known: bool) -> Iterator[Hit]:
     raw = document.text[entry.value_at : end]
     raw = re.split(r"(?<=\s)#", raw, maxsplit=1)[0].rstrip()
     is_shell = "shell" in document.dialect.title
-    outside = re.sub(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'", lambda found: "_" * len(found[0]), raw) if is_shell else raw
+    outside = (
+        re.sub(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|`[^`]*+`|\$\([^()]*+\)", lambda found: "_" * len(found[0]), raw)
+        if is_shell
+        else raw
+    )
     odd = re.search(r"(?<=\S)(\s++)(?=\S)", outside)
     if odd is None and is_shell:  # a sign of the shell, or quotes that it takes out of JSON
         odd = re.search(r"([&;|<>()])", outside) or re.match(r"[\[{][^\"]*(\")", raw)

@@ -19,7 +19,8 @@ class Dialect:
     comment: where `#` begins one in an unquoted value: nowhere, after a blank, anywhere.   knows_export: drops the word.
     pads: blanks round `=` are no part of name and value.   escapes: in double quotes: all that C knows, only line ends, none.
     eats_cr, eats_bom: Windows' line ends, and the mark at the beginning of a file, are no part of what is read.
-    spaces: an unquoted value may hold blanks.   colon: `KEY: value` is read as well.   expands: `$NAME` is replaced.
+    spaces: an unquoted value may hold blanks.   colon: `KEY: value` is read as well.
+    expands: what is replaced: `$NAME` and `${NAME}` ("all"), the latter alone, nothing.   keeps_single: not in single quotes.
     """
 
     title: str
@@ -33,38 +34,39 @@ class Dialect:
     eats_bom: bool = True
     spaces: bool = True
     colon: bool = False
-    expands: bool = True
+    expands: Literal["all", "braces", ""] = "all"
+    keeps_single: bool = True
 
 
 PLAIN = Dialect(title="a .env reader", quotes="\"'`")
 _NAIVE = Dialect(
     title="a reader that splits at =", quotes="", spans_lines=False, comment="none", knows_export=False, pads=False,
-    escapes="none", eats_cr=False, eats_bom=False, expands=False,
+    escapes="none", eats_cr=False, eats_bom=False, expands="",
 )  # fmt: skip
 
 DIALECTS: dict[str, Dialect] = {
     "docker": Dialect(
         title="docker run --env-file", quotes="", spans_lines=False, comment="none", knows_export=False, pads=False,
-        escapes="none", expands=False,
+        escapes="none", expands="",
     ),
     "compose": Dialect(title="docker compose"),
-    "python-dotenv": Dialect(title="python-dotenv"),
-    "dotenv": Dialect(title="dotenv (js)", quotes="\"'`", comment="any", escapes="lines", colon=True, expands=False),
+    "python-dotenv": Dialect(title="python-dotenv", expands="braces", keeps_single=False),
+    "dotenv": Dialect(title="dotenv (js)", quotes="\"'`", comment="any", escapes="lines", colon=True, expands=""),
     "shell": Dialect(
         title="a shell's source", knows_export=True, pads=False, escapes="none", eats_cr=False, eats_bom=False, spaces=False,
     ),
-    "render": Dialect(title="Render's dashboard", quotes="\"'`", comment="any", escapes="lines", expands=False),
+    "render": Dialect(title="Render's dashboard", quotes="\"'`", comment="any", escapes="lines", expands=""),
     "systemd": Dialect(
-        title="systemd's EnvironmentFile", comment="none", knows_export=False, escapes="all", eats_bom=False, expands=False,
+        title="systemd's EnvironmentFile", comment="none", knows_export=False, escapes="all", eats_bom=False, expands="",
     ),
-    "phpdotenv": Dialect(title="phpdotenv", spaces=False),
+    "phpdotenv": Dialect(title="phpdotenv", spaces=False, expands="braces"),
     "godotenv": Dialect(title="godotenv", eats_cr=False, eats_bom=False),
-    "go-dotenv": Dialect(title="go-dotenv", comment="any", eats_cr=False, eats_bom=False, expands=False),
+    "go-dotenv": Dialect(title="go-dotenv", comment="any", eats_cr=False, eats_bom=False, expands=""),
     "ruby-dotenv": Dialect(title="dotenv (ruby)"),
-    "foreman": Dialect(title="foreman", comment="none", eats_cr=False, eats_bom=False, pads=False, expands=False),
+    "foreman": Dialect(title="foreman", comment="none", eats_cr=False, eats_bom=False, pads=False, expands=""),
     "bun": Dialect(title="bun", quotes="\"'`", eats_bom=False),
-    "env-cmd": Dialect(title="env-cmd", comment="any", pads=False, knows_export=False, eats_bom=False, expands=False),
-    "hf": Dialect(title="the hf command's --env-file", comment="any", eats_bom=False, expands=False),
+    "env-cmd": Dialect(title="env-cmd", comment="any", pads=False, knows_export=False, eats_bom=False, expands=""),
+    "hf": Dialect(title="the hf command's --env-file", comment="any", eats_bom=False, expands=""),
     "naive": _NAIVE,
 }  # fmt: skip
 
