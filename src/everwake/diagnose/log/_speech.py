@@ -86,21 +86,23 @@ def own_words(low: str) -> str:
 
 
 def _of_text(low: str, level: str) -> str:
+    fails = _FAILS.search(low)
+    failed = fails.end() if fails is not None else len(low)
     place = len(low)
     for pattern in (_SPEAKER, _SAID) if level == "ordinary" else (_SPEAKER,):
         found = pattern.search(low)
-        if found is not None and found.end() < place and not _FAILS.search(low, 0, found.start()):
+        if found is not None and found.end() < place and found.start() < failed:
             place = found.end()
     text = low[:place]
     if level == "ordinary" and _QUOTED.search(text):
-        text = _QUOTED.sub(_emptied, text)
+        text = _QUOTED.sub(lambda found: _emptied(found, failed), text)
     return low if text == low else text
 
 
-def _emptied(found: re.Match[str]) -> str:
-    """A quoted sentence as an empty one; single words are names of things, and stay."""
-    said, text, start = found[0], found.string, found.start()
-    is_own = _OWN_FIELD.search(text, max(0, start - 24), start) or _FAILS.search(text, 0, start)
+def _emptied(found: re.Match[str], failed: int) -> str:
+    """A quoted sentence as an empty one; single words are names of things, and stay, as does what a failure is told with."""
+    said, start = found[0], found.start()
+    is_own = start >= failed or _OWN_FIELD.search(found.string, max(0, start - 24), start)
     return said if is_own or " " not in said.strip("\"'` ") else said[0] * 2
 
 

@@ -33,7 +33,18 @@ def explain(facts: Facts) -> Finding | None:
                 facts, (K.EXIT,), 0.6, NEXT, "ask-person", only=lambda sign: sign.number != 0 and "?" not in sign.text
             ),
         )
-    return surest(logged, _platform(facts), by_edge(facts, "crashed_at_start", NEXT, "ask-person"), _persistent(facts))
+    edge = by_edge(facts, "crashed_at_start", NEXT, "ask-person")
+    return surest(logged, _platform(facts), edge, _front_door(facts), _persistent(facts))
+
+
+def _front_door(facts: Facts) -> Finding | None:
+    """A function that fails where everybody comes in has hardly ever answered; one of many is an error of its own."""
+    look = facts.look
+    if look is None or not look.url or look.path != "/":
+        return None
+    if not any("function ended" in hint.means for hint in facts.hints("crashed_at_start")):
+        return None
+    return Finding(sure=0.8, because=(look.cite_status(), look.cite_body()), next=NEXT, remedy="ask-person")
 
 
 def _raised(facts: Facts, *, has_ended: bool) -> Finding | None:
@@ -110,6 +121,13 @@ RULE = Rule(
     ),
     examples=(
         {
+            "http": {
+                "url": "https://a.vercel.app/",
+                "status": 500,
+                "body": "500: INTERNAL_SERVER_ERROR Code: FUNCTION_INVOCATION_FAILED ID: bom1::x",
+            }
+        },
+        {
             "log": [
                 "==> Running 'python main.py'",
                 "Traceback (most recent call last):",
@@ -141,6 +159,13 @@ RULE = Rule(
         },
     ),
     counter_examples=(
+        {
+            "http": {
+                "url": "https://a.vercel.app/api",
+                "status": 500,
+                "headers": {"x-vercel-error": "FUNCTION_INVOCATION_FAILED"},
+            }
+        },
         {"log": ["==> Out of memory (used over 512Mi)", "==> Exited with status 137"]},
         {"log": ["KeyError: 'DATABASE_URL'", "==> Exited with status 1"]},
         {
