@@ -14,17 +14,20 @@ from everwake.app.platform import access_of, reach, simulated
 from everwake.budget.hours import Hours, put_together, scaled
 from everwake.budget.ledger import Source, Usage, month_of, of_counts, of_states
 from everwake.clock import SystemClock
-from everwake.errors import Finding, Misused, OutOfReach
+from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
 from everwake.fleet.schema import Fleet, Secret, Service
 from everwake.fleet.windows import ALWAYS, ON_DEMAND
 from everwake.history.moves import moves_in
 from everwake.model import PlatformService, State
-from everwake.platforms import Access, Connection
+from everwake.platforms import Access, Connection, platforms
 
 __all__ = ["Asked", "Counted", "Inside", "access_in", "budget", "hours_of", "inside_of", "of_fleet"]
 
 AT_ONCE = 8
 ASK_S = 10.0
+# Who is asked when it was suspended: they all were at the same time.
+ASKED_WHEN = 3
+SUSPENDED = frozenset({"suspender_added", "service_suspended"})
 Moves = Mapping[str, Sequence[tuple[datetime, State]]]
 
 
@@ -111,12 +114,35 @@ async def hours_of(
     usages = tuple(await asyncio.gather(*map(one, free)))
     wanted = {service.name: (awake or {}).get(service.name, ALWAYS) for service in free if not _is_stopped(service)}
     zone = next((plan.rpartition(" ")[2] for plan in wanted.values() if "/" in plan), "UTC")
+    cut_off = [service for service in free if service.name in wanted and "billing" in service.suspenders]
+    suspended = tuple(service.name for service in cut_off)
+    ended_at = await _suspended_at(platform, cut_off, since) if cut_off else None
     if inside is None:
-        return put_together(usages, wanted, now, zone=zone, needed_by=needed_by)
+        return put_together(
+            usages, wanted, now, zone=zone, needed_by=needed_by, suspended=suspended, ended_at=ended_at
+        )  # fmt: skip
+    if ended_at is not None:
+        ended_at = inside.at - (now - ended_at) * inside.speed
+        ended_at = ended_at if ended_at >= month_of(inside.at)[0] else None
     return put_together(
         scaled(usages, inside.used_h), wanted, inside.at, zone=zone, needed_by=needed_by,
-        allowance_h=inside.allowance_h, speed=inside.speed,
+        allowance_h=inside.allowance_h, speed=inside.speed, suspended=suspended, ended_at=ended_at,
     )  # fmt: skip
+
+
+async def _suspended_at(platform: Connection, services: Sequence[PlatformService], since: datetime) -> datetime | None:
+    """When the platform suspended these, all at once, for the hours: its own word, None where it has none."""
+    if "events" not in platform.verbs:
+        return None
+    for service in services[:ASKED_WHEN]:
+        try:
+            events = await platform.events(service.id, since)
+        except EverwakeError:
+            continue
+        for event in events:
+            if event.type in SUSPENDED and event.details.get("actor", "billing") == "billing":
+                return event.at
+    return None
 
 
 def _is_stopped(service: PlatformService) -> bool:
@@ -161,12 +187,14 @@ async def budget(asked: Asked) -> Counted:
     """The hours of every workspace that the fleet is in; without a fleet file, of the one that the key sees.
 
     Raises:
-        Misused: no platform is known, or there is no key.
+        Misused: no platform is known, or there is no key; no service of the fleet names one.
         OutOfReach: no platform answers.
     """
     clock = SystemClock()
     fleet = fleet_found(asked.fleet, asked.data, asked.environ, lambda where: where[:1] == ("platform",))
     if fleet is None or not any(one.platform for one in fleet.services):
+        if fleet is not None and simulated(asked.data) is None:
+            _must_know_one(fleet, asked)
         return await _of_key(asked)
     moves = await asyncio.to_thread(moves_in, asked.data / "history.sqlite3", month_of(clock.now())[0])
     async with AsyncExitStack() as stack:
@@ -176,6 +204,17 @@ async def budget(asked: Asked) -> Counted:
         (name, why), *_ = counted.missing.items()
         raise OutOfReach(f"{name} cannot be asked: {why}")
     return counted
+
+
+def _must_know_one(fleet: Fleet, asked: Asked) -> None:
+    """A key alone is enough, for all that it sees. Without one the services should have named their platform."""
+    named = next(iter(fleet.platforms), "render")
+    if access_of(fleet, named, asked.environ) is None:
+        variable = platforms()[named].key_variable if named in platforms() else "its key"
+        raise Misused(
+            f"no service of {asked.fleet} names a platform, so there are no free hours to count",
+            hint=f'write platform = "{named}" to each service that runs there, and set {variable}',
+        )
 
 
 async def _of_key(asked: Asked) -> Counted:

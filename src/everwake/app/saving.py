@@ -13,7 +13,7 @@ from everwake.app.budgeting import Counted, Moves, of_fleet
 from everwake.app.diagnosing import Doors
 from everwake.budget.hours import Hours
 from everwake.budget.ledger import month_of
-from everwake.budget.telling import headline
+from everwake.budget.telling import headline, lines_of_ways, title_of_ways
 from everwake.errors import EverwakeError
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import Level
@@ -102,29 +102,31 @@ class Saving:
             self._warn(fleet, name, hours)
 
     def _warn(self, fleet: Fleet, platform: str, hours: Hours) -> None:
-        """A line when the day they end on is another one than was said; a message once a month."""
-        ends_at = hours.forecast.ends_at
-        if ends_at is None:
+        """A line when the day they end on is another one than was said, or they are used up; of each a message once a month."""
+        fore = hours.forecast
+        if fore.lasts:
             if self._warned.pop(platform, None) is not None:
                 self._say(Level.SUCCESS, f"Free hours on {platform}: {headline(hours)}")
             return
-        if self._warned.get(platform) == f"{ends_at:%Y-%m-%d}":
+        ends_at, month = fore.ends_at, f"{hours.now:%Y-%m}"
+        ended = fore.ended is not None
+        about = f"{month} ended" if ended or ends_at is None else f"{ends_at:%Y-%m-%d}"
+        if self._warned.get(platform) == about:
             return
-        self._warned[platform] = f"{ends_at:%Y-%m-%d}"
-        best = next(iter(hours.ways), None)
+        self._warned[platform] = about
+        best = next((way for way in hours.ways if way.lasts), None)
         change = f" The cheapest change that lasts the month: {best.says}." if best else ""
         self._say(Level.WARNING, f"Free hours on {platform}: {headline(hours)}{change}")
-        ways = [f"{n}. {way.says}" for n, way in enumerate(hours.ways, 1)]
-        told = [headline(hours), *(["Ways to make them last:", *ways] if ways else []), *filter(None, [self._link])]
-        about = next((one.name for one in fleet.services if one.platform == platform), "")
+        title = "are used up" if ended or ends_at is None else f"end on {ends_at.day} {ends_at:%B}"
+        ways = [f"{title_of_ways(hours).capitalize()}:", *lines_of_ways(hours)] if hours.ways else []
         self._notify(
             Notice(
-                key=f"hours:{platform}:{hours.now:%Y-%m}",
-                service=about,
+                key=f"hours:{platform}:{month}{':ended' if ended else ''}",
+                service=next((one.name for one in fleet.services if one.platform == platform), ""),
                 incident=None,
                 opened=True,
-                title=f"{fleet.name}: the free hours end on {ends_at.day} {ends_at:%B}",
-                body="\n".join(told),
+                title=f"{fleet.name}: the free hours {title}",
+                body="\n".join([headline(hours), *ways, *filter(None, [self._link])]),
                 at=self._clock.now(),
             )
         )

@@ -19,7 +19,8 @@ __all__ = ["Hours", "put_together", "scaled"]
 class Hours:
     """now: the platform's time of it.   usages: of each free service.   awake: of those that may run, when they are meant to.
 
-    ways: when they do not last.   around_the_clock: how it would go if all of them were always awake; None where they are.
+    ways: when they do not last.   around_the_clock: how it would go if all of them were always awake; None where they are, and
+    where the hours are used up.
     speed: of the platform's time.
     """
 
@@ -39,18 +40,23 @@ class Hours:
 
 def put_together(
     usages: Sequence[Usage], awake: Mapping[str, str], now: datetime, *, allowance_h: float = ALLOWANCE_H,
-    zone: str = "UTC", needed_by: Mapping[str, int] | None = None, speed: float = 1.0,
+    zone: str = "UTC", needed_by: Mapping[str, int] | None = None, speed: float = 1.0, suspended: Sequence[str] = (),
+    ended_at: datetime | None = None,
 ) -> Hours:  # fmt: skip
-    """All of it. awake: of every free service that is not suspended; those on paid plans are not counted and not in it."""
+    """All of it. awake: of every free service that its owner did not stop; those on paid plans are not counted and not in it.
+
+    suspended, ended_at: as `forecast` has them.
+    """
+    fore = forecast(usages, awake, now, allowance_h=allowance_h, suspended=suspended, ended_at=ended_at)
     around = None
-    if any(plan != ALWAYS for plan in awake.values()):
+    if fore.ended is None and any(plan != ALWAYS for plan in awake.values()):
         around = forecast(usages, dict.fromkeys(awake, ALWAYS), now, allowance_h=allowance_h)
     return Hours(
         now=now,
         usages=tuple(usages),
         awake=dict(awake),
-        forecast=forecast(usages, awake, now, allowance_h=allowance_h),
-        ways=ways_out(usages, awake, now, zone=zone, allowance_h=allowance_h, needed_by=needed_by),
+        forecast=fore,
+        ways=ways_out(usages, awake, now, zone=zone, allowance_h=allowance_h, needed_by=needed_by, suspended=suspended),
         around_the_clock=around,
         speed=speed,
     )

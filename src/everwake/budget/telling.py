@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from everwake.budget.forecast import Forecast
+from everwake.budget.forecast import Ended, Forecast
 from everwake.budget.hours import Hours
 from everwake.budget.ledger import Source
+from everwake.budget.plan import listed
 
-__all__ = ["document", "headline", "lines", "of_service"]
+__all__ = ["document", "headline", "lines", "lines_of_ways", "of_service", "title_of_ways"]
 
 _SOURCES = {
     Source.PLATFORM: "counted by the platform",
@@ -19,6 +20,8 @@ _SOURCES = {
 def headline(hours: Hours) -> str:
     """How it goes, in a sentence or two."""
     fore = hours.forecast
+    if fore.ended is not None:
+        return _ended(fore, fore.ended)
     planned_h = sum(fore.planned_h.values())
     total = f"{fore.used_h + planned_h:.0f} of {fore.allowance_h:.0f} h used or planned"
     if fore.ends_at is None:
@@ -30,6 +33,22 @@ def headline(hours: Hours) -> str:
     if fore.ends_at is None and around is not None and around.ends_at is not None:
         said += f". Awake around the clock they would end on {_day(around.ends_at)}"
     return f"{said}."
+
+
+def _ended(fore: Forecast, ended: Ended) -> str:
+    again = f"until {_day(ended.again_at)}, when {fore.allowance_h:.0f} h begin anew"
+    if not ended.suspended:
+        return (
+            f"By this count the {fore.allowance_h:.0f} h are used up, yet the platform has suspended nobody. "
+            f"When it does, all free services stay suspended {again}."
+        )
+    said = f"The {fore.allowance_h:.0f} h are used up"
+    said += f" since {_day(ended.since)}" if ended.since else " (since when, the platform does not say)"
+    if fore.used_h < fore.allowance_h:
+        said = f"The platform has suspended all free services, as it does when the {fore.allowance_h:.0f} h are used up"
+        said += f" (here {fore.used_h:.0f} were counted)"
+    one = len(ended.suspended) == 1
+    return f"{said}. {listed(ended.suspended)} {'is' if one else 'are'} suspended {again}."
 
 
 def _range(fore: Forecast) -> str:
@@ -50,7 +69,11 @@ def of_service(hours: Hours, name: str) -> str:
     said = "-" if used is None else f"{used.used_h:.1f} h used"
     if used is not None and used.high_h - used.low_h >= 1:
         said += f" ({used.low_h:.0f} to {used.high_h:.0f})"
-    said += ", suspended" if planned_h is None else f", {planned_h:.0f} h planned ({hours.awake.get(name, 'always')})"
+    ended = hours.forecast.ended
+    if planned_h is None or (ended and name in ended.suspended):
+        said += ", suspended"
+    elif ended is None:
+        said += f", {planned_h:.0f} h planned ({hours.awake.get(name, 'always')})"
     return said if used is None else f"{said}, {_SOURCES[used.source]}"
 
 
@@ -66,11 +89,20 @@ def lines(hours: Hours) -> list[tuple[str, bool]]:
             (f"a simulated platform: its hours pass {hours.speed:g} times as fast, and so does its calendar", False)
         )
     if hours.ways:
-        found.append(("ways to make them last:", False))
-        found += [(f"  {n}. {way.says}: {way.spare_h:.0f} h to spare", False) for n, way in enumerate(hours.ways, 1)]
-    elif not fore.lasts:
-        found.append(("no change that can still be made lasts the month: only a paid instance is not suspended", True))
+        found.append((f"{title_of_ways(hours)}:", False))
+        found += [(f"  {line}", False) for line in lines_of_ways(hours)]
     return found
+
+
+def title_of_ways(hours: Hours) -> str:
+    """What they are: with the hours used up, and late in the month, not all of them make the hours last."""
+    return "ways to make them last" if all(way.lasts for way in hours.ways) else "ways out"
+
+
+def lines_of_ways(hours: Hours) -> list[str]:
+    """Each with its number and what it leaves over."""
+    spare = ["" if way.spare_h is None else f" ({way.spare_h:.0f} h to spare)" for way in hours.ways]
+    return [f"{n}. {way.says}{more}" for n, (way, more) in enumerate(zip(hours.ways, spare, strict=True), 1)]
 
 
 def _when(at: datetime | None) -> str | None:
@@ -78,6 +110,7 @@ def _when(at: datetime | None) -> str | None:
 
 
 def _document(fore: Forecast) -> dict[str, Any]:
+    ended = fore.ended
     return {
         "allowance_h": fore.allowance_h,
         "used_h": round(fore.used_h, 2),
@@ -87,7 +120,10 @@ def _document(fore: Forecast) -> dict[str, Any]:
         "ends_at": _when(fore.ends_at),
         "earliest": _when(fore.earliest),
         "latest": _when(fore.latest),
-    }
+        "ended": None if ended is None else {
+            "since": _when(ended.since), "suspended": list(ended.suspended), "again_at": _when(ended.again_at),
+        },
+    }  # fmt: skip
 
 
 def document(hours: Hours) -> dict[str, Any]:
@@ -110,7 +146,10 @@ def document(hours: Hours) -> dict[str, Any]:
         ],
         "around_the_clock": _document(around) if around is not None else None,
         "ways": [
-            {"says": way.says, "awake": dict(way.awake), "costs": way.costs, "spare_h": round(way.spare_h, 2)}
+            {
+                "says": way.says, "awake": dict(way.awake), "costs": way.costs, "lasts": way.lasts,
+                "spare_h": None if way.spare_h is None else round(way.spare_h, 2),
+            }
             for way in hours.ways
         ],
     }  # fmt: skip

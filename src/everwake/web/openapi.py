@@ -60,7 +60,10 @@ _HOURS: Schema = {
         allowance_h={"type": "number"}, used_h={"type": "number"}, planned_h={"type": "number"}, spare_h={"type": "number"},
         lasts=_FLAG, ends_at=_MAYBE_TIME, earliest=_MAYBE_TIME, latest=_MAYBE_TIME, at=_TIME, month=_TEXT, month_ends=_TIME,
         speed={"type": "number"}, said=_TEXT, services={"type": "array"}, around_the_clock=_or_null({"type": "object"}),
-        ways={"type": "array", "items": _object(says=_TEXT, awake=_REASONS, costs=_COUNT, spare_h={"type": "number"})},
+        ended=_or_null(_object(since=_MAYBE_TIME, suspended={"type": "array", "items": _TEXT}, again_at=_TIME)),
+        ways={"type": "array", "items": _object(
+            says=_TEXT, awake=_REASONS, costs=_COUNT, lasts=_FLAG, spare_h=_or_null({"type": "number"}),
+        )},
     ),
     "description": "free hours of one workspace; times are the platform's, which are ours but for a simulated one",
 }  # fmt: skip

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from json import loads
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,15 @@ import pytest
 from everwake.app.budgeting import Asked, budget
 from everwake.app.saving import Saving
 from everwake.budget.ledger import Source
+from everwake.budget.telling import headline
 from everwake.clock import SystemClock
-from everwake.errors import OutOfReach
+from everwake.errors import Misused, OutOfReach
 from everwake.fleet.schema import Fleet, Service
 from everwake.history.moves import moves_in
 from everwake.history.sqlite import History
 from everwake.model import Level, State, Transition
 from everwake.ports import Notice, Standing
+from everwake.sim.records import Suspender
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_workspace import KEY, FakeWorkspace
 from tests.support.sim_api import Served, served
@@ -91,6 +95,66 @@ async def test_the_command_says_it_and_its_exit_code_whether_they_last(
     assert run.returncode == code, run.stderr.decode()
     assert said in run.stdout.decode()
     assert ("ways to make them last" in run.stdout.decode()) is (code == 1)
+
+
+async def test_hours_that_are_used_up_say_since_when_until_when_and_what_can_still_be_done(tmp_path: Path) -> None:
+    held, fast = workspace(), Fast()
+    fast.free_hours = 10.0
+    for id, one in list(held.held.items()):
+        held.held[id] = replace(one, suspenders=frozenset({Suspender.BILLING}))
+        held.happen(id, "suspender_added", actor="billing")
+    async with served(held, drills=fast) as api:
+        asked = Asked(fleet=fleet_file(tmp_path, api, held), data=tmp_path, environ={"KEY": KEY})
+        hours = (await budget(asked)).hours["sim"]
+        argv = [sys.executable, "-m", "everwake", "budget", "--fleet", str(asked.fleet), "--data", str(tmp_path)]
+        env = {**os.environ, "KEY": KEY}
+        told, json = [
+            await asyncio.to_thread(
+                subprocess.run, [*argv, *more], capture_output=True, timeout=60, check=False, env=env
+            )
+            for more in ([], ["--json"])
+        ]
+    ended = hours.forecast.ended
+    assert ended is not None
+    assert ended.since is not None
+    assert timedelta(0) <= CALENDAR - ended.since < timedelta(hours=1), "by its own calendar"
+    assert (hours.forecast.ends_at, ended.suspended) == (ended.since, ("chatbot", "backend", "redis"))
+    assert (told.returncode, json.returncode) == (1, 1)
+    text = " ".join(told.stdout.decode().split())
+    assert "The 10 h are used up since Wednesday 4 November, 23:5" in text
+    assert "chatbot, backend and redis are suspended until Tuesday 1 December, 00:00 UTC, when 10 h begin anew." in text
+    assert "ways out: 1. wait until 1 December" in text
+    assert "3. move what must run before that to a paid instance" in text
+    said = loads(json.stdout)["platforms"]["sim"]
+    assert (said["lasts"], said["ended"]["again_at"], len(said["ways"])) == (False, "2026-12-01T00:00:00Z", 3)
+    assert said["ways"][0] == {
+        "says": "wait until 1 December; planned as now, the new hours end on 1 December",
+        "awake": dict.fromkeys(("chatbot", "backend", "redis"), "always"), "costs": 0, "lasts": False, "spare_h": None,
+    }  # fmt: skip
+
+
+async def test_who_was_suspended_in_another_month_or_says_nothing_of_it_has_no_day_for_it(tmp_path: Path) -> None:
+    held = workspace()
+    for id, one in list(held.held.items()):
+        held.held[id] = replace(one, suspenders=frozenset({Suspender.BILLING}))
+    async with served(held, drills=Fast()) as api:
+        asked = Asked(fleet=fleet_file(tmp_path, api, held), data=tmp_path, environ={"KEY": KEY})
+        hours = (await budget(asked)).hours["sim"]
+    assert hours.forecast.ended is not None
+    assert hours.forecast.ended.since is None
+    assert "suspended all free services, as it does when the 750 h are used up (here 1" in headline(hours)
+
+
+@pytest.mark.parametrize("more", ["", "[platform.render]\n"])
+async def test_a_fleet_whose_services_name_no_platform_is_told_what_to_write(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "everwake.toml"
+    file.write_text(
+        f'[fleet]\nname = "f"\n{more}[[service]]\nname = "a"\nurl = "https://a.example"\n', encoding="utf-8"
+    )
+    with pytest.raises(Misused, match=r"no service of .*everwake\.toml names a platform") as found:
+        await budget(Asked(fleet=file, data=tmp_path, environ={}))
+    assert found.value.hint == 'write platform = "render" to each service that runs there, and set RENDER_API_KEY'
+    assert found.value.exit_code == 2
 
 
 async def test_on_demand_lasts_and_round_the_clock_is_told_beside_it(tmp_path: Path) -> None:
@@ -202,6 +266,15 @@ async def test_people_are_told_once_a_month_and_the_log_once_for_each_day_it_end
             fast.free_hours = 5_000.0
             await saving.count()
             assert [level for level, _ in lines] == [Level.WARNING, Level.SUCCESS]
+            fast.free_hours = 10.0
+            for _ in range(3):
+                await saving.count()
+            assert [level for level, _ in lines] == [Level.WARNING, Level.SUCCESS, Level.WARNING]
+            assert "used up" in lines[2][1]
+            assert [notice.title for notice in {one.key: one for one in notices}.values()] == [
+                "f: the free hours end on 15 November", "f: the free hours are used up",
+            ]  # fmt: skip
+            assert "Ways out:\n1. wait until 1 December" in notices[-1].body
 
 
 async def test_who_rests_stands_as_its_platform_says_and_as_nobody_knows_when_that_is_silent() -> None:

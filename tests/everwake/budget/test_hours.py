@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everwake.budget.forecast import forecast
+from everwake.budget.forecast import Ended, forecast, planned_h
 from everwake.budget.ledger import Source, Usage, month_of, of_counts, of_states
-from everwake.budget.plan import ways_out
 from everwake.model import State
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,21 +70,51 @@ def test_the_range_holds_the_forecast(hours: float, spread_h: float, day: int) -
     assert (fore.earliest or end) <= (fore.ends_at or end) <= (fore.latest or end)
 
 
-def test_three_round_the_clock_are_offered_three_ways_and_each_lasts() -> None:
-    ways = ways_out(used(0), THREE, BEGIN, needed_by={"chatbot": 1})
-    assert [way.costs for way in ways] == [0, 0, 14]
-    assert all(way.spare_h >= 0 for way in ways)
-    assert any("backend and redis sleep" in way.says for way in ways)
-    assert any('awake = "08:00-16:00 UTC"' in way.says for way in ways)
+# --- the tail of a window ---------------------------------------------------------------------------------------------
 
 
-@given(st.floats(0, 750), st.integers(0, 30), st.integers(1, 6))
-def test_what_is_offered_always_lasts(hours: float, day: int, services: int) -> None:
-    awake = {f"s{n}": "always" for n in range(services)}
-    now = BEGIN + timedelta(days=day)
-    for way in ways_out(used(hours), awake, now):
-        assert forecast(used(hours), way.awake, now).lasts
+def test_a_window_costs_the_quarter_of_an_hour_after_it_each_day() -> None:
+    november = datetime(2026, 11, 1, tzinfo=UTC)
+    fore = forecast(used(0), dict.fromkeys(THREE, "08:00-16:00 UTC"), november)
+    assert sum(fore.planned_h.values()) == pytest.approx(3 * 30 * 8.25)
 
 
-def test_a_month_that_lasts_needs_no_way_out() -> None:
-    assert ways_out(used(0), {"chatbot": "always"}, BEGIN) == ()
+@pytest.mark.parametrize(
+    ("plan", "since_h", "until_h", "hours"),
+    [
+        ("08:00-16:00 UTC", 16.125, 24, 0.125),  # within the tail of a window that has ended
+        ("08:00-16:00 UTC", 17, 24, 0.0),
+        ("08:00-16:00 UTC", 0, 16.125, 8.125),  # the month may end within it
+        ("06:00-05:50 UTC", 0, 48, 48.0),  # the next window begins before it is over
+        ("always", 0, 48, 48.0),
+        ("on-demand", 0, 48, 2.0),
+    ],
+)
+def test_the_tail_is_counted_once_and_only_where_it_lies(
+    plan: str, since_h: float, until_h: float, hours: float
+) -> None:
+    day = datetime(2026, 11, 2, tzinfo=UTC)
+    assert planned_h(plan, day + timedelta(hours=since_h), day + timedelta(hours=until_h)) == pytest.approx(hours)
+
+
+# --- used up ----------------------------------------------------------------------------------------------------------
+
+
+def test_hours_that_are_used_up_end_when_the_platform_suspended_and_not_later_with_every_call() -> None:
+    at, now = datetime(2026, 11, 28, 13, 12, tzinfo=UTC), datetime(2026, 11, 29, tzinfo=UTC)
+    for passed in (timedelta(0), timedelta(hours=9)):
+        fore = forecast(used(778), THREE, now + passed, suspended=tuple(THREE), ended_at=at)
+        assert fore.ends_at == at
+        assert not fore.lasts
+        assert fore.ended == Ended(since=at, suspended=tuple(THREE), again_at=datetime(2026, 12, 1, tzinfo=UTC))
+        assert not any(fore.planned_h.values())
+
+
+def test_the_platform_that_suspended_all_of_them_is_right_where_less_was_counted() -> None:
+    fore = forecast(used(600), THREE, BEGIN + timedelta(days=20), suspended=tuple(THREE))
+    assert fore.ended is not None
+    assert (fore.ended.since, fore.ends_at, fore.lasts) == (None, None, False)
+
+
+def test_one_that_is_suspended_for_something_else_does_not_end_the_hours_of_the_others() -> None:
+    assert forecast(used(100), THREE, BEGIN, suspended=("redis",)).ended is None

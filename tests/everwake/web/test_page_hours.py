@@ -53,6 +53,29 @@ async def test_hours_that_last_say_to_which_day_and_what_the_windows_save(
     await expect(panel).to_contain_text("08:00-16:00 UTC")
 
 
+async def test_hours_that_are_used_up_say_since_when_until_when_and_the_ways_out(
+    open_page: OpenPage, keeper: FakeKeeper
+) -> None:
+    usages = [Usage(service=name, used_h=250, low_h=250, high_h=250, source=Source.PLATFORM) for name in NAMES]
+    now, at = datetime(2026, 11, 28, 15, tzinfo=UTC), datetime(2026, 11, 28, 13, 12, tzinfo=UTC)
+    plans = dict.fromkeys(NAMES, "always")
+    keeper.known_hours = known(put_together(usages, plans, now, suspended=NAMES, ended_at=at))
+    page = await open_page(keeper.url)
+    panel = page.get_by_role("region", name="Free hours")
+    await expect(panel).to_contain_text("The 750 h are used up since Saturday 28 November, 13:12 UTC.")
+    for text in (
+        "suspended until Tuesday 1 December",
+        "used up until the 1st",
+        "Three ways out",
+        "wait until 1 December",
+    ):
+        await expect(panel).to_contain_text(text)
+    await expect(panel).not_to_contain_text("to spare")
+    await panel.get_by_text("By service").click()
+    await expect(panel).to_contain_text("suspended")
+    await expect(panel.get_by_role("img", name="Of 750 hours 750 are used, 0 planned, used up")).to_be_visible()
+
+
 async def test_where_no_hours_are_counted_there_is_no_panel(open_page: OpenPage, keeper: FakeKeeper) -> None:
     page = await open_page(keeper.url)
     await expect(page.get_by_role("article")).to_have_count(3)

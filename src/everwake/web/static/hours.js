@@ -36,12 +36,12 @@ export function parts({ used_h, planned_h, allowance_h }) {
 /** [strong, text] pairs that make one sentence or two. Pure. */
 export function said(hours) {
   const { used_h, planned_h, allowance_h, spare_h, lasts, ends_at, earliest, latest, month_ends, around_the_clock, speed } = hours;
-  const found = [[`${whole(used_h + planned_h)} of ${whole(allowance_h)} h`, " used or planned. "]];
+  const found = hours.ended ? [["", hours.said]] : [[`${whole(used_h + planned_h)} of ${whole(allowance_h)} h`, " used or planned. "]];
   if (lasts) {
     found.push(["", `They last to the ${lastDay(month_ends)}, with ${whole(spare_h)} h to spare.`]);
     if (around_the_clock && !around_the_clock.lasts)
       found.push(["", " Without the windows they would end on the "], [dayOf(around_the_clock.ends_at), "."]);
-  } else {
+  } else if (!hours.ended) {
     const spread = earliest && dayOf(earliest) !== dayOf(latest ?? month_ends) ? ` (between the ${dayOf(earliest)} and ` : "";
     found.push(["", "They end on "], [DAY.format(Date.parse(ends_at)), spread]);
     if (spread) found.push(["", latest ? `the ${dayOf(latest)})` : "the month's end)"]);
@@ -65,22 +65,23 @@ function bar(hours) {
     whole.append(mark);
   }
   whole.setAttribute("role", "img");
-  const rest = hours.lasts ? `${Math.round(hours.spare_h)} to spare` : `${Math.round(-hours.spare_h)} too many`;
+  const rest = hours.ended ? "used up" : hours.lasts ? `${Math.round(hours.spare_h)} to spare` : `${Math.round(-hours.spare_h)} too many`;
   whole.setAttribute("aria-label", `Of ${hours.allowance_h} hours ${Math.round(hours.used_h)} are used, ${Math.round(hours.planned_h)} planned, ${rest}`);
   return whole;
 }
 
-function ends({ lasts, ends_at, month, month_ends }) {
+function ends({ lasts, ended, ends_at, month, month_ends }) {
   const first = new Date(`${month}-01T00:00:00Z`);
   const marks = node("p", "ends dim", node("span", "", ordinal(first.getUTCDate())));
-  marks.append(node("span", lasts ? "" : "bad", lasts ? lastDay(month_ends) : `ends on the ${dayOf(ends_at)}`));
+  marks.append(node("span", lasts ? "" : "bad", lasts ? lastDay(month_ends) : ended ? `used up until the ${dayOf(ended.again_at)}` : `ends on the ${dayOf(ends_at)}`));
   return marks;
 }
 
 function services(hours) {
   const list = node("dl", "shares");
   for (const { name, used_h, planned_h, awake, source } of hours.services) {
-    const how = awake === null ? "suspended" : awake === "always" ? "always awake" : awake;
+    const stopped = awake === null || hours.ended?.suspended.includes(name);
+    const how = stopped ? "suspended" : awake === "always" ? "always awake" : awake;
     list.append(node("dt", "", name), node("dd", "", `${whole(used_h)} h`));
     list.append(node("dd", "dim", `+ ${whole(planned_h)} h, ${how}${source === "platform" ? "" : ` · ${SOURCES[source]}`}`));
   }
@@ -90,9 +91,10 @@ function services(hours) {
 function ways(hours) {
   if (!hours.ways.length) return [];
   const list = node("ol", "ways");
-  for (const { says, spare_h } of hours.ways) list.append(node("li", "", says, node("span", "dim", ` · ${whole(spare_h)} h to spare`)));
+  for (const { says, spare_h } of hours.ways)
+    list.append(node("li", "", says, ...(spare_h === null ? [] : [node("span", "dim", ` · ${whole(spare_h)} h to spare`)])));
   const count = ["", "One way", "Two ways", "Three ways"][hours.ways.length] ?? "Ways";
-  return [node("h3", "", `${count} to make them last`), list];
+  return [node("h3", "", `${count} ${hours.ways.every((way) => way.lasts) ? "to make them last" : "out"}`), list];
 }
 
 /** One workspace. name: its platform's, said where there are several. */
