@@ -26,6 +26,8 @@ _COMMENT = re.compile(r"\s{0,8}#")
 _CURL = re.compile(r"(?:[$#%>❯] {0,3}|PS [^>]{0,80}> ?)?curl(?:\.exe)? ")
 _CURL_ERROR = re.compile(r"(?:\* )?curl: \((\d{1,3})\) ?(.*)")
 _CHATTER = re.compile(r"\* |\{ \[|\} \[|  ?% Total|  ?Dload|[ 0-9:.k-]{30,}$")
+# A line of a log in JSON, below a body that is whole.
+_JSON_LINE = re.compile(r"\{.{0,200}?\"(?:level|severity|levelname)\": ?")
 _LOGGED = ("==> ", "INFO:", "ERROR", "WARN", "Traceback", "[info]", "[error]", "npm ", "    at ", "DEBUG", "FATAL")
 
 
@@ -175,7 +177,7 @@ class _Reading:
         if not line.strip():
             return False
         body = "\n".join(self.answers[-1].body).strip()
-        if line.startswith(_LOGGED):
+        if line.startswith(_LOGGED) or (body and _ended(body) and _JSON_LINE.match(line)):
             return True
         peeled = peel(line)
         return (

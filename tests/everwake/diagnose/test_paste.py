@@ -9,6 +9,17 @@ from everwake.diagnose.documents import facts_of
 from everwake.diagnose.paste import parse
 
 
+def test_a_log_in_json_below_a_body_in_json_is_no_part_of_it() -> None:
+    line = '{"time": "2026-11-28T03:05:06Z", "level": "warning", "message": "[AI_ORCHESTRATOR] outbox not available: auth"}'
+    pasted = parse(
+        f'HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\n\n{{"status":503}}\n{line}\n{line}'
+    )
+    assert pasted.document["log"] == [line, line]
+    assert pasted.document["http"]["body"] == '{"status":503}'
+    alone = parse(f"HTTP/1.1 500 Internal Server Error\n\n{line}")
+    assert "log" not in alone.document
+
+
 def test_curl_i_with_a_command_gives_url_status_headers_and_body() -> None:
     found = parse(
         '$ curl -i -H "Origin: https://b.com" https://a.onrender.com/health\nHTTP/2 503 \nx-render-routing: suspend-by-user\nretry-after: 5\n\nService Suspended\n'

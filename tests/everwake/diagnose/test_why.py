@@ -56,6 +56,7 @@ def says(*arguments: str, told: str = "", **env: str) -> subprocess.CompletedPro
 
 async def asked(folder: Path, workspace: FakeWorkspace, url: str, name: str = "chatbot") -> Why:
     """Why, of a service at `url` whose platform is the workspace."""
+    workspace.url = lambda service_id: url  # type: ignore[method-assign]  # its platform tells the same address
     async with served(workspace) as api:
         up = {
             "pid": os.getpid(),
