@@ -29,6 +29,16 @@ REMEDIES = frozenset(
     }
 )
 
+# What is told of the same store in several words: none of them came before the others.
+_KIN = {
+    one: kin
+    for kin in (
+        (SignKind.REDIS, SignKind.REDIS_AUTH, SignKind.REDIS_LIMIT),
+        (SignKind.DATABASE, SignKind.DATABASE_AUTH),
+    )
+    for one in kin
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -118,7 +128,7 @@ def by_signs(
     if (
         root is not None
         and root.seq < found[0].seq
-        and root.kind not in {sign.kind for sign in found}
+        and not {root.kind, *_KIN.get(root.kind, ())} & {sign.kind for sign in found}
         and _is_ahead(root, found[0])
     ):
         sure -= 0.12
