@@ -67,7 +67,7 @@ PROBLEMS: dict[str, tuple[bool, str]] = {
     "unencoded_password": (_ERROR, "a password in a URL with characters that end it"),
     "unquoted_spaces": (_ERROR, "a value that this reader wants in quotes"),
     "unsupported_url_param": (_ERROR, "a parameter of the URL that the library refuses"),
-    "version_not_offered": (_ERROR, "a version that does not exist"),
+    "version_not_offered": (_ERROR, "a version that the platform does not offer"),
     "wildcard_with_credentials": (_ERROR, "any origin together with credentials, which browsers refuse"),
     "wrong_key_name": (_ERROR, "the program reads the value under another name"),
     "wrong_port": (_ERROR, "a port at which nobody looks, or nobody listens"),

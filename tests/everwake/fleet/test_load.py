@@ -193,3 +193,10 @@ def test_statuses_may_be_a_range_and_a_wrong_one_says_how_to_write_it() -> None:
     for wrong in ('"499-200"', '"200-"', '"2xx"', '"200-600"', '"200-499x"'):
         with pytest.raises(BadFleet, match="200-499"):
             read(text.format(wrong), "f", {}, {}, Path())
+
+
+def test_a_table_below_an_unknown_name_is_told_where_it_stands() -> None:
+    text = '[[service]]\nname = "one"\nurl = "https://a.example"\n\n[platfrom.render]\nurl = "https://b.example"\n'
+    with pytest.raises(BadFleet) as caught:
+        read(text, "f", {}, {}, Path())
+    assert [(one.line, one.column) for one in caught.value.mistakes] == [(5, 1)], caught.value.message

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from everwake.doctor.case import Case, Edit, Example, Hit, Rule, Variable
-from everwake.doctor.kinds import Kind
+from everwake.doctor.kinds import Kind, words_of
 
 __all__ = ["RULE"]
 
 _LONGEST = 65_536
+# What a person or a logger is to read, which may begin with anything.
+_TEXTS = frozenset(
+    {"FORMAT", "PROMPT", "TEMPLATE", "MESSAGE", "TEXT", "PATTERN", "EXAMPLE", "DESCRIPTION", "BODY", "QUERY"}
+)
 
 
 def _splits(case: Case) -> bool:
@@ -36,6 +40,8 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
         yield from _list_where_words(value)
         return
     if not _wants_json(variable, case):
+        if variable.kind is Kind.TEXT and not _TEXTS & set(words_of(variable.key)):
+            yield from _plainly_json(value)
         return
     if variable.kind is Kind.SERVICE_ACCOUNT and (value.lstrip()[:1] != "{" or value.startswith("{{")):
         return  # a path or base64, which others accept
@@ -56,6 +62,16 @@ def _read(value: str) -> tuple[Any, int]:
         return json.JSONDecoder().raw_decode(value, start)
     except (ValueError, RecursionError):
         return None, 0
+
+
+def _plainly_json(value: str) -> Iterator[Hit]:
+    """Of a name that says nothing: JSON with something behind it that no list of further JSON and no sentence is."""
+    if value.lstrip()[:1] not in ("[", "{"):
+        return
+    found, end = _read(value)
+    rest = value[end:].strip()
+    if found and _is_whole(found) and '"' in value[:end] and re.match(r"[\w\]}\"'#-]", rest):
+        yield _left_over(value, end)
 
 
 def _is_whole(found: Any) -> bool:
@@ -182,6 +198,9 @@ RULE = Rule(
     look=look,
     order=30,
     examples=(
+        Example(("MY_JSON json_trailing_garbage",), {"MY_JSON": '{"a":1} junk'}),
+        Example(("FEATURES json_trailing_garbage",), {"FEATURES": '["a","b"] junk'}),
+        Example((), {"LOG_FORMAT": '{"level":"x"} %(message)s', "NOTE": "[1] see below", "ROWS": '{"a":1}\n{"b":2}'}),
         Example(
             ("BACKEND_CORS_ORIGINS json_trailing_garbage",), {"BACKEND_CORS_ORIGINS": '["https://a.example.com"] -rsss'}
         ),

@@ -177,11 +177,13 @@ def _slip(key: str, case: Case) -> str | None:
     otherwise = _OTHERWISE.get(plain)
     if otherwise is not None:
         return otherwise if otherwise not in case.values else None
-    if plain in _PORT_SLIPS and "PORT" not in case.values and re.fullmatch(r"[0-9]{2,5}", case.values[key].strip()):
+    if plain in _PORT_SLIPS and re.fullmatch(r"[0-9]{2,5}", case.values[key].strip()):
         return "PORT"
     if len(plain) < 8:
         return None
-    return next((one for one in _WELL_KNOWN if one not in case.values and _is_slip(plain, one)), None)
+    # Beside the right name, only what is one letter away is a slip.
+    slips = (one for one in _WELL_KNOWN if _is_slip(plain, one))
+    return next((one for one in slips if one not in case.values or distance(plain, one, 1) == 1), None)
 
 
 def _ignores_capitals(case: Case) -> bool:
@@ -263,6 +265,14 @@ RULE = Rule(
         ),
         Example(("BACKEND_CORS_ORIGN misspelled_key",), {"BACKEND_CORS_ORIGN": '["https://a.example.com"]'}),
         Example(("PROT misspelled_key",), {"PROT": "8000"}),
+        Example(("PROT misspelled_key",), {"PROT": "8000", "PORT": "8000"}),
+        Example(
+            ("DATABSE_URL misspelled_key",),
+            {
+                "DATABSE_URL": "postgresql://app:pw1x@d.example.com/a",
+                "DATABASE_URL": "postgresql://app:pw1x@d.example.com/a",
+            },
+        ),
         Example(
             (), {"OPENAI_KEY": "sk-a1b2c3d4", "OPENAI_API_KEY": "sk-a1b2c3d4", "PROT": "tcp", "redis_url": "redis://r"}
         ),

@@ -5,11 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from everwake.doctor.case import Case, Edit, Example, Hit, Rule
+from everwake.doctor.showing import shown_key
 from everwake.doctor.variables.dialects import dialect_of
 from everwake.doctor.variables.dotenv import BOM, Document, Entry, Piece
 
 __all__ = ["RULE", "plain_key"]
 
+MOST_NAMED = 8
+_SWALLOWED = re.compile(r"[\r\n][^\S\r\n]*(?:export[^\S\r\n]+)?([A-Za-z_][\w.-]{0,100})[^\S\r\n]*=")
 _LINE_END = re.compile(r"[\r\n]")
 
 
@@ -224,12 +227,15 @@ def _odd_line(document: Document, piece: Piece, before: Entry | None) -> Hit | N
     unclosed = re.match(r"(?:export\s+)?([A-Za-z_][\w.-]{0,100})\s*=\s*([\"'`])", line)
     if unclosed is not None:
         sign = at + unclosed.start(2)
-        closed = line.count(unclosed[2]) > 1
+        closed = line.count(unclosed[2]) > 1 and "\n" not in line
         fix = (
             "nothing but a comment may follow the closing quote"
             if closed
             else "close the quote, or remove it: everything after it is lost"
         )
+        if swallowed := [shown_key(name) for name in _SWALLOWED.findall(line)]:
+            listed = ", ".join(swallowed[:MOST_NAMED]) + (" and others" if len(swallowed) > MOST_NAMED else "")
+            fix = f"close the quote: up to the next one it swallows {listed}"
         problem = "bad_type" if closed else "quotes_in_value"
         return Hit(
             problem=problem,

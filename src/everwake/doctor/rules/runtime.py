@@ -74,7 +74,7 @@ def _python(variable: Variable, case: Case) -> Iterator[Hit]:
     ):
         yield Hit(
             problem="version_not_offered",
-            fix="choose a release that there is: 3.7.3 or newer (docs.python.org/3/whatsnew)",
+            fix="choose a release that is offered: 3.7.3 or newer (docs.python.org/3/whatsnew)",
             end=len(variable.value),
         )
 

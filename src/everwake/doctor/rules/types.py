@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from everwake.doctor.case import Case, Example, Hit, Rule, Variable
-from everwake.doctor.kinds import URLS, Kind
+from everwake.doctor.kinds import URLS, Kind, words_of
 from everwake.doctor.urls import Url
 from everwake.doctor.words import nearest
 
@@ -18,6 +18,11 @@ _LEVELS = (
     "off", "none", "all", "alert", "emerg", "emergency", "panic", "crit", "err", "success", "finest", "finer", "fine",
     "config", "severe", "log",
 )  # fmt: skip
+_SWITCHES = frozenset({"ENABLE", "ENABLED", "DISABLE", "DISABLED"})
+# A key as its maker begins it, and a blank behind it.
+_KEY_AND_MORE = re.compile(
+    r"(?:(?:sk|rk|pk|gh[pousr]|xox[abp]|hf|glpat|npm|rnd|re|whsec|gsk)[-_]|SG\.|AKIA|AIza|eyJ)[\w.-]{8,400}(\s+)\S"
+)
 # What programs write where they had nothing: a variable that was not set, put into a text.
 _NOTHING = re.compile(r"undefined|\[object Object\]|NaN", re.IGNORECASE)
 # Whose address is a host; of others (file, memory, rpc, ssh) it need not be one, nor a port what follows a colon.
@@ -81,6 +86,11 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     if kind is Kind.BOOLEAN and variable.declared is None and not case.context.type:
         near = nearest(value.lower(), ("true", "false"), 2 if len(value) > 3 else 1)
         said = f"write {near}" if near is not None and value.lower() not in _BOOLEANS else None
+        if said is None and (first := re.match(r"(true|false|yes|no|on|off)\s+\S", value, re.IGNORECASE)) is not None:
+            said = f"write {first[1].lower()} alone"
+    elif kind is Kind.TEXT and {*words_of(variable.key)[:1], *words_of(variable.key)[-1:]} & _SWITCHES:
+        near = nearest(value.lower(), ("true", "false"), 1) if value.lower() not in _BOOLEANS else None
+        said = f"write {near}" if near is not None else None
     if said is not None:
         edits = (
             ((0, len(variable.value), said.removeprefix("write ")),) if said in ("write true", "write false") else ()
@@ -89,6 +99,7 @@ def look(variable: Variable, case: Case) -> Iterator[Hit]:
     else:
         yield from _within(variable, value)
     yield from _foreign(variable, case)
+    yield from _two_words(variable)
 
 
 def _within(variable: Variable, value: str) -> Iterator[Hit]:
@@ -271,6 +282,16 @@ def _foreign(variable: Variable, case: Case) -> Iterator[Hit]:
             )
 
 
+def _two_words(variable: Variable) -> Iterator[Hit]:
+    """A key with something behind it, which its maker refuses."""
+    found = _KEY_AND_MORE.match(variable.value) if variable.kind is Kind.API_KEY else None
+    if found is not None and "\n" not in found[1]:
+        yield Hit(
+            problem="bad_type", fix="keep the key alone: what stands behind the blank is no part of it", at=found.start(1),
+            end=found.end(1), is_error=True, found="a blank",
+        )  # fmt: skip
+
+
 RULE = Rule(
     name="types",
     about="A value that cannot become what its reader needs: a boolean, a number, a level, a URL with all its parts.",
@@ -279,6 +300,14 @@ RULE = Rule(
     order=38,
     examples=(
         Example(("DEBUG bad_type",), {"DEBUG": "ture"}),
+        Example(("DEBUG bad_type",), {"DEBUG": "yes please"}),
+        Example(("ENABLE_CACHE bad_type",), {"ENABLE_CACHE": "ture"}),
+        Example(("WEB_CONCURRENCY bad_type",), {"WEB_CONCURRENCY": "two"}),
+        Example(("STRIPE_SECRET_KEY bad_type",), {"STRIPE_SECRET_KEY": "sk_live_" + "4eC39HqLyjWDa extra"}),
+        Example(
+            (),
+            {"DEBUG": "express:* app", "ENABLED_MODULES": "auth", "WEB_CONCURRENCY": "4"},
+        ),
         Example(("CACHE bad_type",), {"CACHE": "sometimes"}, context={"type": "bool"}),
         Example(("WORKERS bad_type",), {"WORKERS": "two"}, context={"type": "int"}),
         Example(("LOG_LEVEL bad_type",), {"LOG_LEVEL": "inof"}),
