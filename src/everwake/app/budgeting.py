@@ -33,12 +33,16 @@ Moves = Mapping[str, Sequence[tuple[datetime, State]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """What a simulated platform tells of its hours. at: by its calendar.   speed: how many of its hours pass in one of ours."""
+    """What a simulated platform tells of its hours. at: by its calendar.   speed: how many of its hours pass in one of ours.
+
+    read_at: when that was, by our clock.
+    """
 
     used_h: float
     allowance_h: float
     speed: float
     at: datetime
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ async def inside_of(access: Access | None) -> Inside | None:
             allowance_h=float(said["free_hours"]),
             speed=float(said["speed"]),
             at=datetime.fromisoformat(said["calendar"]),
+            read_at=SystemClock().now(),
         )
     except (httpx.HTTPError, ValueError, TypeError, KeyError, OSError):
         return None
@@ -122,7 +127,7 @@ async def hours_of(
             usages, wanted, now, zone=zone, needed_by=needed_by, suspended=suspended, ended_at=ended_at
         )  # fmt: skip
     if ended_at is not None:
-        ended_at = inside.at - (now - ended_at) * inside.speed
+        ended_at = inside.at - (inside.read_at - ended_at) * inside.speed
         ended_at = ended_at if ended_at >= month_of(inside.at)[0] else None
     return put_together(
         scaled(usages, inside.used_h), wanted, inside.at, zone=zone, needed_by=needed_by,

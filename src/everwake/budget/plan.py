@@ -246,10 +246,10 @@ def _when_ended(month: _Month) -> tuple[Way, ...]:
     wait = f"wait until {end.day} {end:%B}"
     if following.ends_at is not None:
         wait += f"; planned as now, the new hours end on {following.ends_at.day} {following.ends_at:%B}"
-    what, each = (*month.awake, "") if len(month.awake) == 1 else ("what must run before that", " each")
+    what, each = (*month.awake, "") if len(month.awake) == 1 else ("what is needed before that", " each")
     return (
         Way(says=wait, awake=dict(month.awake)),
-        Way(says=f"make {what} anew in another workspace, with {month.allowance_h:.0f} h of its own", awake={}),
+        Way(says=f"make anew {what}, in another workspace with {month.allowance_h:.0f} h of its own", awake={}),
         Way(
             says=f"move {what} to a paid instance, from {PAID_A_MONTH} dollars a month{each}",
             awake={},

@@ -124,7 +124,7 @@ async def test_hours_that_are_used_up_say_since_when_until_when_and_what_can_sti
     assert "The 10 h are used up since Wednesday 4 November, 23:5" in text
     assert "chatbot, backend and redis are suspended until Tuesday 1 December, 00:00 UTC, when 10 h begin anew." in text
     assert "ways out: 1. wait until 1 December" in text
-    assert "3. move what must run before that to a paid instance" in text
+    assert "3. move what is needed before that to a paid instance" in text
     said = loads(json.stdout)["platforms"]["sim"]
     assert (said["lasts"], said["ended"]["again_at"], len(said["ways"])) == (False, "2026-12-01T00:00:00Z", 3)
     assert said["ways"][0] == {

@@ -147,8 +147,8 @@ def test_hours_that_are_used_up_leave_waiting_another_workspace_and_paying() -> 
     ways = ways_out(used(778), THREE, now, suspended=tuple(THREE))
     assert says(ways) == [
         "wait until 1 December; planned as now, the new hours end on 11 December",
-        "make what must run before that anew in another workspace, with 750 h of its own",
-        "move what must run before that to a paid instance, from 7 dollars a month each",
+        "make anew what is needed before that, in another workspace with 750 h of its own",
+        "move what is needed before that to a paid instance, from 7 dollars a month each",
     ]
     assert [(way.costs, way.lasts) for way in ways] == [(0, False), (0, False), (7, False)]
     assert says(ways_out(used(750), {"chatbot": ALWAYS}, now))[2] == (
