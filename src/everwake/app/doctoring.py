@@ -101,6 +101,8 @@ def examine_source(name: str, asked: Asked) -> Looked:
     context = _context(asked)
     if Path(name).suffix in (".yaml", ".yml") or (not is_file and _blueprint_module().looks_like_one(text)):
         blueprint = _blueprint_module()
+        if other := blueprint.what_else(text):
+            raise Misused(f"{name} is no render.yaml but {other}", hint="name a .env file or a render.yaml")
 
         def study(now: str) -> Study:
             found: Study = blueprint.study(now, context)

@@ -5,6 +5,7 @@ Source of the format: render.com/docs/blueprint-spec (read 2026-11).
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +17,11 @@ from everwake.doctor.case import Edit
 from everwake.doctor.context import Context
 from everwake.doctor.examination import Finding, Study
 from everwake.doctor.examination import study as study_variables
+from everwake.doctor.kinds import Kind, kind_of_name
+from everwake.doctor.words import nearest
 from everwake.variable_problem import VariableProblem
 
-__all__ = ["looks_like_one", "study"]
+__all__ = ["looks_like_one", "study", "what_else"]
 
 _MEMORY_MB = {
     "free": 512,
@@ -29,7 +32,14 @@ _MEMORY_MB = {
     "pro max": 16384,
     "pro ultra": 32768,
 }
+# Of services and of key value instances (render.com/pricing, read 2026-11); a near miss of one is told.
+_PLANS = frozenset({*_MEMORY_MB, "starter plus", "standard plus", "custom"})
+_LOOPBACK = re.compile(
+    r"(?<!\S)(?:--host|--bind|--address|--hostname|-b|-H)[= ]+[\"']?(127\.0\.0\.1|localhost|\[::1\]|::1)(?![\w.-])"
+)
+_ON_RENDER = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,80}[a-z0-9])?)\.onrender\.com(?![\w.-])", re.IGNORECASE)
 _LARGEST = 1_048_576
+_TOP = frozenset({"services", "databases", "envVarGroups", "projects", "ungrouped"})
 _SOURCES = frozenset({"value", "sync", "generateValue", "fromDatabase", "fromService", "previewValue"})
 
 
@@ -39,6 +49,26 @@ def looks_like_one(text: str) -> bool:
         line.rstrip() in ("services:", "envVarGroups:", "databases:", "projects:")
         for line in text[:20_000].splitlines()
     )
+
+
+def what_else(text: str) -> str:
+    """What a YAML file is that is no blueprint, in words; "" where it is one, or cannot be read as YAML at all."""
+    try:
+        root = yaml.compose(text[:_LARGEST], Loader=yaml.SafeLoader) if len(text) <= _LARGEST else None
+    except (yaml.YAMLError, RecursionError):
+        return ""
+    if len(text) > _LARGEST:
+        return ""
+    if root is None:
+        return "an empty file"
+    top = _fields(root)
+    if not isinstance(root, yaml.MappingNode):
+        return "YAML without any names" if isinstance(root, yaml.ScalarNode) else "a list"
+    if "services" in top and isinstance(top["services"][1], yaml.MappingNode):
+        return "a compose file: its services have names for keys"
+    if "apiVersion" in top and "kind" in top:
+        return "a manifest of Kubernetes"
+    return "" if _TOP & top.keys() else "YAML of something else: none of services, databases, envVarGroups is in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +169,13 @@ class _Blueprint:
             environment=self.context.environment,
         )  # fmt: skip
         scalars: dict[str, _Scalar] = {}
-        findings: list[Finding] = []
+        findings: list[Finding] = list(self.settings(fields, context))
         present: dict[str, int] = {}
         for item in _items(fields, "envVars"):
             about = _fields(item)
             key = _text(about, "key")
             if not key:
+                findings += self.group(about, names, context)
                 continue
             line, column = item.start_mark.line + 1, about["key"][1].start_mark.column + 1
             if key in present:
@@ -164,6 +195,7 @@ class _Blueprint:
             if "value" in about and isinstance(about["value"][1], yaml.ScalarNode):
                 scalars[key] = _Scalar(about["value"][1].value, about["value"][1])
                 findings += self.turned(key, about["value"][1], context)
+                findings += self.strangers(key, about["value"][1], names, context)
             elif not _SOURCES & set(about):
                 findings.append(
                     _told(
@@ -196,6 +228,89 @@ class _Blueprint:
             if not (finding.problem.problem == "missing_key" and finding.name in present)
         ]
         return findings, study.secrets
+
+    def settings(self, fields: Mapping[str, tuple[yaml.Node, yaml.Node]], context: Context) -> Iterator[Finding]:
+        """What stands beside the variables: the plan, where the command listens, the health path."""
+        plan = _text(fields, "plan")
+        near = nearest(plan.lower(), _PLANS, 2) if plan and plan.lower() not in _PLANS else None
+        if near is not None:
+            yield self.at(fields["plan"][1], "plan", "bad_type", f"did you mean {near}?", context, found=plan[:40])
+        for name in ("startCommand", "dockerCommand"):
+            found = _LOOPBACK.search(_text(fields, name)) if _text(fields, "type") == "web" else None
+            if found is not None:
+                fix = "listen on 0.0.0.0: nobody reaches a loopback address from outside the instance"
+                yield self.at(
+                    fields[name][1], name, "bind_loopback", fix, context, found=found[1], within=found.start(1)
+                )
+        path = _text(fields, "healthCheckPath")
+        if path and re.fullmatch(r"[\w-][\w./-]{0,200}", path):
+            node = fields["healthCheckPath"][1]
+            told = self.at(
+                node, "healthCheckPath", "bad_type", f"begin it with a slash: /{path[:60]}", context, found=path[:60]
+            )
+            mended = json.dumps(f"/{path}") if isinstance(node, yaml.ScalarNode) and node.style else f"/{path}"
+            yield replace(told, text_edits=((node.start_mark.index, node.end_mark.index, mended),))
+
+    def group(
+        self, about: Mapping[str, tuple[yaml.Node, yaml.Node]], names: Mapping[str, set[str]], context: Context
+    ) -> Iterator[Finding]:
+        """A group that the file does not have: it may be one of the dashboard."""
+        named = _text(about, "fromGroup")
+        if not named or named in names["envVarGroups"]:
+            return
+        near = difflib.get_close_matches(named, sorted(names["envVarGroups"]), 1, 0.6)
+        fix = (
+            f"did you mean {near[0]}?"
+            if near
+            else "no group of this file has that name; a sync fails if none on Render has"
+        )
+        yield self.at(
+            about["fromGroup"][1],
+            "fromGroup",
+            "wrong_key_name",
+            fix,
+            context,
+            found=f"group {named[:60]}",
+            is_error=bool(near),
+        )
+
+    def strangers(
+        self, key: str, node: yaml.ScalarNode, names: Mapping[str, set[str]], context: Context
+    ) -> Iterator[Finding]:
+        """Hosts of Render that no service of the file has. Render may have added four letters to a name, and another file
+        may have the service: advice. Where the fleet file names the hosts there are, these are held against them instead."""
+        others = names["services"] - {context.service, ""}
+        if not others or context.siblings:
+            return
+        for found in _ON_RENDER.finditer(node.value[:20_000]):
+            label = found[1].lower()
+            if label in names["services"] or re.sub(r"-[a-z0-9]{4}$", "", label) in names["services"]:
+                continue
+            near = difflib.get_close_matches(label, sorted(names["services"]), 1, 0.6)
+            if not near and kind_of_name(key) in (Kind.ORIGINS, Kind.JSON_ORIGINS):
+                continue  # who may call need not be in this file
+            fix = "no service of this file has this host" + (f"; did you mean that of {near[0]}?" if near else "")
+            yield self.at(
+                node,
+                key,
+                "wrong_sibling_host",
+                fix,
+                context,
+                found=found[0][:100],
+                is_error=False,
+                within=found.start(),
+            )
+
+    @staticmethod
+    def at(
+        node: yaml.Node, key: str, problem: str, fix: str, context: Context, *, found: str, is_error: bool | None = None,
+        within: int = 0,
+    ) -> Finding:  # fmt: skip
+        """Told of a scalar. within: how far in its text, where it stands on one line."""
+        quoted = 1 if getattr(node, "style", None) in ("'", '"') else 0
+        inner = within + quoted if node.start_mark.line == node.end_mark.line else 0
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1 + inner
+        return _told(key, problem, fix, line, column, context, found=found, is_error=is_error)
 
     def references(
         self,

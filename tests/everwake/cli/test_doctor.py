@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from everwake.cli import _doctor, main
+from everwake.errors import Misused
 
 MISSION = """\
 BACKEND_CORS_ORIGINS=["https://blabinn-frontend.onrender.com", "https://blabbin-backend-rsss.onrender.com"] -rsss
@@ -300,3 +301,10 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(here: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 1
+
+
+def test_yaml_that_is_no_blueprint_is_misuse_and_named(here: Path) -> None:
+    (here / "other.yaml").write_text("A: 1\n")
+    with pytest.raises(Misused, match=r"other\.yaml is no render.yaml but YAML of something else") as caught:
+        _doctor.quick(["other.yaml"])
+    assert caught.value.exit_code == 2

@@ -138,3 +138,67 @@ def test_a_column_of_the_file_is_not_told_as_one_of_the_value() -> None:
     assert "of the value" not in said
     (inner,) = blueprint.study(web("- key: JWT_SECRET", '  value: "q8Zr1vTn4mXw "')).findings[:1]
     assert inner.file_column != inner.problem.column
+
+
+FLEET = """\
+services:
+  - type: web
+    name: api
+    plan: freee
+    startCommand: uvicorn app:app --host 127.0.0.1 --port $PORT
+    healthCheckPath: health
+    envVars:
+      - fromGroup: nogroup
+      - fromGroup: sharde
+      - key: CHATBOT_URL
+        value: https://chatbot-old.onrender.com
+      - key: BACKEND_CORS_ORIGINS
+        value: '["https://chatbto.onrender.com", "https://chatbot-x7f2.onrender.com", "https://pages.onrender.com"]'
+  - type: web
+    name: chatbot
+    plan: free
+    startCommand: gunicorn app --bind=0.0.0.0:$PORT
+    healthCheckPath: /health
+    envVars:
+      - key: API_URL
+        value: https://api.onrender.com
+envVarGroups:
+  - name: shared
+    envVars:
+      - key: LOG_LEVEL
+        value: info
+"""
+
+
+def test_what_stands_beside_the_variables_and_hosts_that_no_service_has_are_told() -> None:
+    told = [
+        (one.problem.key, one.problem.problem, one.problem.line, one.file_column, one.problem.is_error)
+        for one in blueprint.study(FLEET).findings
+    ]
+    assert told == [
+        ("plan", "bad_type", 4, 11, True),
+        ("startCommand", "bind_loopback", 5, 42, True),
+        ("healthCheckPath", "bad_type", 6, 22, True),
+        ("fromGroup", "wrong_key_name", 8, 20, False),
+        ("fromGroup", "wrong_key_name", 9, 20, True),
+        ("CHATBOT_URL", "wrong_sibling_host", 11, 24, False),
+        ("BACKEND_CORS_ORIGINS", "wrong_sibling_host", 13, 27, False),
+    ]
+
+
+def test_a_health_path_without_its_slash_is_mended() -> None:
+    assert "healthCheckPath: /health" in mend(FLEET, blueprint.study).text.splitlines()[5]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A: 1\n", "something else"), ("- a\n", "a list"), ("", "an empty file"),
+        ("# only a comment\n", "an empty file"), ("word\n", "without any names"),
+        ("services:\n  web:\n    image: x\n", "a compose file"), ("apiVersion: v1\nkind: Pod\n", "Kubernetes"),
+        (HEALTHY, ""), ("services: []\n", ""), ("a: [\n", ""),
+    ],
+)  # fmt: skip
+def test_what_a_file_is_that_is_no_blueprint(text: str, said: str) -> None:
+    assert said in blueprint.what_else(text)
+    assert bool(said) == bool(blueprint.what_else(text))
