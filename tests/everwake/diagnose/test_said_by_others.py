@@ -76,6 +76,14 @@ def test_a_harmless_phrase_hides_no_error_that_stands_beside_it(want: str, log: 
     assert first(log) in want.split("|")
 
 
+@pytest.mark.parametrize(
+    "line", ["error reporting failed", "the error handler crashed", "CRITICAL authentication_error"]
+)
+def test_noise_that_has_failed_is_no_sign_of_health(line: str) -> None:
+    told, _ = why_document({"log": [line]})
+    assert told.state is not State.UP
+
+
 @pytest.mark.parametrize("level", ["ERROR", "FATAL", "CRITICAL", "level=error msg=", "[error]"])
 def test_a_line_of_nothing_but_noise_that_calls_itself_an_error_is_unknown_and_never_well(level: str) -> None:
     told, _ = why_document({"log": [f"{level} the worker ended, errors: 0"]})
@@ -113,6 +121,22 @@ USERS_WORDS = [
     "[CHAT] user: Error: Cannot find module 'express', what does it mean",
     "2026-11-20 10:00:00 INFO [chat] user=42 text=service suspended, is it?",
     'INFO conversation title "Build failed: what now"',
+    "2026-01-01 10:00:00,123 - app.chat - INFO - Received message: out of memory and connection refused to redis",
+    "INFO:chat:User message: my redis says NOAUTH Authentication required",
+    '[INFO] prompt="How do I fix psycopg2.OperationalError: connection refused?"',
+    '{"level":"info","message":"chat","payload":{"text":"OOMKilled pod"}}',
+    '{"msg":"user asked: why error: redis connection refused","level":"info"}',
+    'DEBUG openai request: {"messages":[{"role":"user","content":"my app crashed with ECONNREFUSED 127.0.0.1:5432"}]}',
+    "[CHAT] alice: postgres connection refused again",
+    "[chat] bob -> OOMKilled?",
+    "[MESSAGE] Build failed, help",
+    "INFO chat reply sent: Your container was OOMKilled because of memory limit",
+    "INFO [AI_ORCHESTRATOR] Message sent to AI: why OOMKilled",
+    "2026-11-20T10:00:00Z INFO webchat: visitor typed: port scan timeout reached, no open ports detected",
+    'INFO - Processing question: what does "Exited with status 137" mean?',
+    "INFO issue title='Cannot find module express'",
+    "INFO email subject: Your account suspended",
+    "[BOT] reply: ModuleNotFoundError means that it is not installed",
 ]
 
 
@@ -141,6 +165,12 @@ def test_what_a_user_wrote_is_no_trouble_of_the_service(line: str) -> None:
         ("out_of_memory", "INFO worker failed, message: out of memory"),
         ("dependency_database", 'FATAL:  password authentication failed for user "app"'),
         ("dependency_external", "INFO openai answered {'error': {'code': 'insufficient_quota'}}"),
+        ("dependency_redis", 'INFO app "redis" says: NOAUTH Authentication required.'),
+        ("dependency_database", 'INFO Worker "main of all" failed: connection refused postgres'),
+        ("dependency_database", 'time="x" level=info msg="connection to database failed: connection refused"'),
+        ("dependency_redis", "[CHAT] redis: connection refused"),
+        ("dependency_external", '{"message":"openai error 401 of user: x","level":50}'),
+        ("crashed_at_start", "ERROR user asked nothing. ModuleNotFoundError: No module named 'flask'"),
     ],
 )
 def test_a_services_own_trouble_counts_at_any_level(want: str, line: str) -> None:
