@@ -122,8 +122,8 @@ class Ledger:
     # --- what happens -------------------------------------------------------------------------------------------------
 
     def moved(self, kept: Kept, move: Transition, first: Observation | None) -> None:
-        """A service moved. first: the look from which that is dated."""
-        self.pass_time()
+        """A service moved. first: the look from which that is dated. What was due before has been passed (`pass_time`), while it
+        still stood as it did: else an incident that settles in this moment would be stored with a state nobody has moved to."""
         now_s = self._clock.monotonic()
         self._book, changed = incidents.follow(
             self._book, move, first, self._depends_on, now_s, self._wait_s(move.service)

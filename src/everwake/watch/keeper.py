@@ -432,14 +432,19 @@ class Keeper:
             self._plan(kept, check, now_s, state.Look(after_s=state.pause_s(State.UNKNOWN, kept.policy)))
             self._show(kept, seen)
             return
-        before = kept.watch
-        step = state.advance(before, seen, kept.policy)
-        kept.watch = step.watch
+        before, step = self._advance(kept, seen)
         if check == PRIMARY:
             kept.patience_s = step.next.patience_s if step.next else None
         self._plan(kept, check, now_s, step.next)
         self._show(kept, seen)
         self._follow(kept, before, step)
+
+    def _advance(self, kept: Kept, seen: Observation) -> tuple[state.Watch, state.Step]:
+        """What one look makes of a service; how it stood before. What is due is passed while it still stands so."""
+        self._ledger.pass_time()
+        before, step = kept.watch, state.advance(kept.watch, seen, kept.policy)
+        kept.watch = step.watch
+        return before, step
 
     def _is_watched(self, kept: Kept) -> bool:
         """Whether what is seen of it counts: it does not while it was looked at only because somebody asked."""
@@ -531,10 +536,7 @@ class Keeper:
             self._recorder.looked((seen,))
         if not self._is_watched(kept):
             return
-        before = kept.watch
-        step = state.advance(before, seen, kept.policy)
-        kept.watch = step.watch
-        self._follow(kept, before, step)
+        self._follow(kept, *self._advance(kept, seen))
 
     # --- what follows -------------------------------------------------------------------------------------------------
 
@@ -557,6 +559,7 @@ class Keeper:
         before, name = kept.watch, kept.service.name
         # What was being confirmed is forgotten, and with it the haste of its looks.
         kept.patience_s = None
+        self._ledger.pass_time()
         kept.watch, move = state.tell(before, name, new, self._clock.now(), cause)
         if move is not None:
             self._ledger.moved(kept, move, None)
@@ -570,8 +573,7 @@ class Keeper:
     # --- is it us? ----------------------------------------------------------------------------------------------------
 
     def _notice_jump(self, now_s: float) -> None:
-        jump_s = self._wall.jump_s(now_s)
-        if jump_s == 0.0:
+        if (jump_s := self._wall.jump_s(now_s)) == 0.0:
             return
         log.warning("clock.jumped", extra={"jump_s": round(jump_s)})
         self._hours.rota.jumped()
@@ -592,7 +594,6 @@ class Keeper:
         if self._own_line.ours != before:
             log.warning("vantage.ours", extra={"why": self._own_line.ours})
         for kept in self._kept.values():
-            if kept.last is None or not self._is_watched(kept):
-                continue
-            if self._own_line.excuses(kept.last) and kept.watch.state is not State.DOWN:
+            last = kept.last if self._is_watched(kept) and kept.watch.state is not State.DOWN else None
+            if last is not None and self._own_line.excuses(last):
                 self._tell(kept, State.UNKNOWN, words.OUR_OWN_LINE)
