@@ -108,20 +108,24 @@ class Saving:
             if self._warned.pop(platform, None) is not None:
                 self._say(Level.SUCCESS, f"Free hours on {platform}: {headline(hours)}")
             return
-        ends_at, month = fore.ends_at, f"{hours.now:%Y-%m}"
-        ended = fore.ended is not None
-        about = f"{month} ended" if ended or ends_at is None else f"{ends_at:%Y-%m-%d}"
+        month = f"{hours.now:%Y-%m}"
+        key, about, title = f"hours:{platform}:{month}", "", "do not last"
+        if fore.ended is not None and fore.ended.suspended:
+            key, about, title = f"{key}:ended", f"{month} ended", "are used up"
+        elif fore.ended is not None:
+            key, about, title = f"{key}:counted", f"{month} counted", "are used up by our count"
+        elif fore.ends_at is not None:
+            about, title = f"{fore.ends_at:%Y-%m-%d}", f"end on {fore.ends_at.day} {fore.ends_at:%B}"
         if self._warned.get(platform) == about:
             return
         self._warned[platform] = about
         best = next((way for way in hours.ways if way.lasts), None)
         change = f" The cheapest change that lasts the month: {best.says}." if best else ""
         self._say(Level.WARNING, f"Free hours on {platform}: {headline(hours)}{change}")
-        title = "are used up" if ended or ends_at is None else f"end on {ends_at.day} {ends_at:%B}"
         ways = [f"{title_of_ways(hours).capitalize()}:", *lines_of_ways(hours)] if hours.ways else []
         self._notify(
             Notice(
-                key=f"hours:{platform}:{month}{':ended' if ended else ''}",
+                key=key,
                 service=next((one.name for one in fleet.services if one.platform == platform), ""),
                 incident=None,
                 opened=True,

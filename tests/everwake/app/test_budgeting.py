@@ -269,12 +269,20 @@ async def test_people_are_told_once_a_month_and_the_log_once_for_each_day_it_end
             fast.free_hours = 10.0
             for _ in range(3):
                 await saving.count()
-            assert [level for level, _ in lines] == [Level.WARNING, Level.SUCCESS, Level.WARNING]
-            assert "used up" in lines[2][1]
-            assert [notice.title for notice in {one.key: one for one in notices}.values()] == [
-                "f: the free hours end on 15 November", "f: the free hours are used up",
-            ]  # fmt: skip
-            assert "Ways out:\n1. wait until 1 December" in notices[-1].body
+            for id, one in list(held.held.items()):
+                held.held[id] = replace(one, suspenders=frozenset({Suspender.BILLING}))
+            for _ in range(3):
+                await saving.count()
+    assert [level for level, _ in lines] == [Level.WARNING, Level.SUCCESS, Level.WARNING, Level.WARNING]
+    assert "yet the platform has suspended nobody" in lines[2][1]
+    assert "chatbot, backend and redis are suspended until Tuesday 1 December" in lines[3][1]
+    assert {one.key: one.title for one in notices} == {
+        "hours:sim:2026-11": "f: the free hours end on 15 November",
+        "hours:sim:2026-11:counted": "f: the free hours are used up by our count",
+        "hours:sim:2026-11:ended": "f: the free hours are used up",
+    }
+    assert "Ways out:\n1. wait until 1 December" in notices[-1].body
+    assert "3. move what is needed before that to a paid instance" in notices[-1].body
 
 
 async def test_who_rests_stands_as_its_platform_says_and_as_nobody_knows_when_that_is_silent() -> None:

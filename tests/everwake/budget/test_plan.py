@@ -46,6 +46,14 @@ def test_three_round_the_clock_are_offered_three_ways_and_each_lasts() -> None:
     assert all(way.lasts for way in ways)
 
 
+def test_a_way_pays_for_the_tail_of_every_window_too() -> None:
+    december = datetime(2026, 12, 1, tzinfo=UTC)
+    assert 3 * 31 * 8 < 750 < 3 * 31 * 8.25
+    assert says(ways_out(used(0), THREE, december))[0] == (
+        'keep all of them awake 7 h a day: awake = "08:00-15:00 UTC"'
+    )  # fmt: skip
+
+
 def test_the_least_needed_sleep_and_the_most_needed_are_paid_for() -> None:
     needed = {"backend": 2, "redis": 1}
     two = {"chatbot": ALWAYS, "backend": ALWAYS, "redis": ON_DEMAND}

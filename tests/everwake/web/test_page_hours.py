@@ -76,6 +76,16 @@ async def test_hours_that_are_used_up_say_since_when_until_when_and_the_ways_out
     await expect(panel.get_by_role("img", name="Of 750 hours 750 are used, 0 planned, used up")).to_be_visible()
 
 
+async def test_hours_that_only_our_count_has_used_up_are_said_to_be_that(
+    open_page: OpenPage, keeper: FakeKeeper
+) -> None:
+    keeper.known_hours = known(hours("always", "always", "always", used_h=260.0))
+    page = await open_page(keeper.url)
+    panel = page.get_by_role("region", name="Free hours")
+    await expect(panel).to_contain_text("By this count the 750 h are used up, yet the platform has suspended nobody.")
+    await expect(panel).to_contain_text("used up, by this count")
+
+
 async def test_where_no_hours_are_counted_there_is_no_panel(open_page: OpenPage, keeper: FakeKeeper) -> None:
     page = await open_page(keeper.url)
     await expect(page.get_by_role("article")).to_have_count(3)

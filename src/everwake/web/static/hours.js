@@ -73,7 +73,8 @@ function bar(hours) {
 function ends({ lasts, ended, ends_at, month, month_ends }) {
   const first = new Date(`${month}-01T00:00:00Z`);
   const marks = node("p", "ends dim", node("span", "", ordinal(first.getUTCDate())));
-  marks.append(node("span", lasts ? "" : "bad", lasts ? lastDay(month_ends) : ended ? `used up until the ${dayOf(ended.again_at)}` : `ends on the ${dayOf(ends_at)}`));
+  const spent = ended && (ended.suspended.length ? `used up until the ${dayOf(ended.again_at)}` : "used up, by this count");
+  marks.append(node("span", lasts ? "" : "bad", lasts ? lastDay(month_ends) : spent || `ends on the ${dayOf(ends_at)}`));
   return marks;
 }
 
