@@ -20,6 +20,7 @@ from everwake.fleet.schema import Check, Expect, Fleet, Service
 from everwake.model import Beat, Criterion, DeployRecord, Observation, PlatformLine
 from everwake.ports import Clock, Platform
 from everwake.verify.criteria import (
+    ROLLOVER,
     TALKS,
     Evidence,
     KeeperSaid,
@@ -39,6 +40,9 @@ LOOK_EVERY_S = 10.0
 LOG_EVERY_S = 15.0
 LINES_MOST = 5_000
 DEPLOYS_MOST = 10
+EVENTS_MOST = 100
+# Names of Render's event types.
+_REPLACES = ("server_restarted", "service_suspended", "service_resumed", "plan_changed", "instance_count_changed")
 TALK_S = 60.0
 # Nobody waits for a platform that does not answer; the criterion is then not shown.
 PLATFORM_S = 30.0
@@ -80,14 +84,14 @@ class Verified:
 
 async def gathered(
     service: Service, fleet: Fleet, soak_s: float, checks: Checks, doors: Doors, keeper: AskKeeper | None, clock: Clock,
-    told: Callable[[News], None],
+    told: Callable[[News], None], log_since: datetime | None = None,
 ) -> Verified:  # fmt: skip
     """Look at one service until everything that can be known is: as long as the soak takes, or shorter where one is not met.
 
-    told: called about twice a second.
+    told: called about twice a second.   log_since: from when on the log counts; None: for the soak before now.
     """
     chat = await _chat_of(service, fleet, checks)
-    return await _Scene(service, chat, soak_s, checks, doors, keeper, clock).run(told)
+    return await _Scene(service, chat, soak_s, checks, doors, keeper, clock, log_since).run(told)
 
 
 # --- whom to talk to --------------------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ class _Scene:
 
     def __init__(
         self, service: Service, chat: tuple[Service, str] | None, soak_s: float, checks: Checks, doors: Doors,
-        keeper: AskKeeper | None, clock: Clock,
+        keeper: AskKeeper | None, clock: Clock, log_since: datetime | None,
     ) -> None:  # fmt: skip
         self._service, self._chat, self._soak_s = service, chat, soak_s
         self._checks, self._doors, self._keeper, self._clock = checks, doors, keeper, clock
@@ -148,8 +152,9 @@ class _Scene:
         self._beats: list[Beat] = []
         self._talks: list[Observation] = []
         self._lines: dict[str, PlatformLine] | None = None
-        self._log_since = self._began_at - timedelta(seconds=soak_s)
+        self._log_since = log_since or self._began_at - timedelta(seconds=soak_s)
         self._deploys: tuple[DeployRecord, ...] = ()
+        self._replaced: tuple[datetime, ...] = ()
         self._instances: tuple[str, ...] = ()
         self._missing: dict[str, str] = {}
         self._out_of_reach: dict[str, str] = {}
@@ -189,7 +194,8 @@ class _Scene:
             looks=tuple(self._looks), keeper=None if self._said is None else tuple(self._said),
             beat_every_s=self._service.heartbeat_every_s if self._service.heartbeat else None, beats=tuple(self._beats),
             has_chat=self._chat is not None, talks=tuple(self._talks), through=self._chat[1] if self._chat else "",
-            log=lines, log_since=self._log_since, deploys=self._deploys, instances=self._instances, missing=self._missing,
+            log=lines, log_since=self._log_since, deploys=self._deploys, replaced=self._replaced, instances=self._instances,
+            missing=self._missing,
         )  # fmt: skip
 
     def _news(self, seen: Evidence) -> News:
@@ -283,6 +289,9 @@ class _Scene:
         # With deploys of before: the shutdown that one of them brought may come minutes later.
         self._deploys = tuple(await platform.deploys(found.id, DEPLOYS_MOST))
         self._instances = found.instances or ()
+        if "events" in platform.verbs:
+            happened = await platform.events(found.id, self._log_since - ROLLOVER, EVENTS_MOST)
+            self._replaced = tuple(one.at for one in happened if one.type in _REPLACES)
         newest = max((line.at for line in (self._lines or {}).values()), default=self._log_since)
         lines = await platform.logs(found.id, newest, None, LINES_MOST)
         with suppress(KeyError):

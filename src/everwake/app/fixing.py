@@ -19,6 +19,7 @@ from everwake.app.past import Past
 from everwake.app.platform import reach, simulated
 from everwake.app.reach import RunningKeeper, running_keeper
 from everwake.app.repairing import Repairer
+from everwake.app.why import Told
 from everwake.checks import Checks
 from everwake.clock import SystemClock
 from everwake.errors import Finding, Misused, OutOfReach
@@ -28,6 +29,7 @@ from everwake.history.steps import StepStore
 from everwake.history.undo import SealedUndo
 from everwake.model import Action, Incident, Observation, Proof, RunState, State
 from everwake.ports import Switch
+from everwake.remedy.plan import Act, Wait
 from everwake.remedy.telling import decision_document, run_document
 from everwake.sim.claim import Claim
 
@@ -117,7 +119,11 @@ class _Through:
         async with asyncio.timeout(LONGEST_S):
             while RunState(run["state"]).is_open:
                 await asyncio.sleep(POLL_S)
-                told = (await self._asked("GET", _remedy_of(name)))["run"]
+                try:
+                    told = (await self._asked("GET", _remedy_of(name)))["run"]
+                except OutOfReach as silence:
+                    hint = f"what has begun goes on with the next keeper; then everwake fix {name} --plan shows how it stands"
+                    raise OutOfReach(silence.message, hint=hint) from None
                 if told is None or told["id"] != run["id"]:
                     break
                 if told != run:
@@ -255,18 +261,28 @@ class _Alone:
     ) -> None:  # fmt: skip
         self._by, self._clock, self._steps, self._keeping = by, clock, steps, keeping
         self._seen: Callable[[Document], None] = lambda run: None
+        self._told: Told | None = None
         self._diagnoser = Diagnoser(
             clock, doors, fleet=lambda: keeping.fleet, seen=keeping.seen,
-            found=lambda incident, diagnosis: None, told=lambda name, told: self._repairer.told(name, told),
+            found=lambda incident, diagnosis: None, told=self._heard,
         )  # fmt: skip
         self._repairer = Repairer(
             clock, doors, steps, keeping, holder=new_holder("fix"), has_ended=has_ended, undo=undo, ask=self._diagnoser.ask,
             changed=lambda run: self._seen(run_document(run)),
+            outgoing=lambda notices: (),  # who is to be told sits here
         )  # fmt: skip
+
+    def _heard(self, name: str, told: Told) -> None:
+        self._told = told
+        self._repairer.told(name, told)
 
     async def plan(self, name: str) -> Document:
         await self._keeping.look(name)
         planned = await self._repairer.plan(name)
+        is_well = isinstance(planned.decision, Wait) and planned.decision.is_well
+        is_left = not isinstance(planned.decision, Act) and not is_well
+        if is_left and self._told is not None and self._told.is_out_of_reach:
+            raise OutOfReach(self._told.problem, hint="until its platform answers nothing can be done about it")
         return {"service": name, **decision_document(planned.decision), "refused": planned.refused}
 
     async def fix(self, name: str, seen: Callable[[Document], None]) -> Document:

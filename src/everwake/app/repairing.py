@@ -187,11 +187,8 @@ class Repairer:
         if waiting is not None and waiting.state is RunState.ASKED:
             if self._switch.is_stopped:
                 raise Finding("all repairs are stopped", hint="everwake fix --start allows them again")
-            if await self._steps.begin(waiting.id, by, self._clock.now()):
-                run = replace(waiting, state=RunState.RUNNING, by=by, began_at=self._clock.now())
-                self._know(run)
-                self._start(name, self._go_on(run.id, name))
-                return run
+            # What was asked may be minutes old.
+            await self._look_again(name, pace_s(service))
         if waiting is not None and waiting.state in (RunState.RUNNING, RunState.PROVING):
             raise Finding(f"{title_of(waiting)} is under way already")
         case = await self._case(service, asked=True)
@@ -200,6 +197,8 @@ class Repairer:
                 "nobody could say in time why it is not well", hint=f"everwake why {name} shows what is known"
             )
         decision = decide(case, self._books)
+        if waiting is not None and waiting.state is RunState.ASKED and not is_same(waiting, decision):
+            await self._drop(waiting, "it is not what is to be done any more")
         match decision:
             case Wait():
                 words = "nothing is to be done" if decision.is_well else "it is given time"
@@ -210,12 +209,20 @@ class Repairer:
                 verdict = await self._judged(service, case, decision, yes=True)
                 if not isinstance(verdict, Go):
                     raise Finding(f"{decision.playbook} may not be done now: {verdict.why}")
-                run = self._run_of(case, decision, by, RunState.RUNNING)
-                if not await self._steps.propose(run):
-                    raise Finding("another remedy of this service is open")
+                run = await self._begun(waiting, case, decision, by)
                 self._know(run)
                 self._start(name, self._go_on(run.id, name))
                 return run
+
+    async def _begun(self, waiting: RemedyRun | None, case: Case, plan: Act, by: str) -> RemedyRun:
+        """The remedy that waits for this yes, where it is still the one; else a new one. Raises Finding."""
+        is_it = waiting is not None and waiting.state is RunState.ASKED and is_same(waiting, plan)
+        if waiting is not None and is_it and await self._steps.begin(waiting.id, by, case.at):
+            return replace(waiting, state=RunState.RUNNING, by=by, began_at=case.at)
+        run = self._run_of(case, plan, by, RunState.RUNNING)
+        if not await self._steps.propose(run):
+            raise Finding("another remedy of this service is open")
+        return run
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ _QUIET = (State.PAUSED, State.ASLEEP, State.UNKNOWN)
 AGAIN_S = 30.0
 GRACE = timedelta(minutes=10)
 
-Gather = Callable[[Service, AskKeeper, Callable[[News], None]], Awaitable[Verified]]
-"""Looks at a service until the seven criteria are shown or one is not met. The last is called about twice a second."""
+Gather = Callable[[Service, AskKeeper, Callable[[News], None], datetime | None], Awaitable[Verified]]
+"""Looks at a service until the seven criteria are shown or one is not met. The third is called about twice a second; the last is
+from when on the log counts: what came before the remedy had ended is no fault of what serves now."""
 
 
 class Stands(Protocol):
@@ -139,7 +140,7 @@ class Soaker:
         async def said() -> KeeperSaid:
             return self._stands(run.service)
 
-        gathering = asyncio.ensure_future(self._gather(service, said, told))
+        gathering = asyncio.ensure_future(self._gather(service, said, told, run.ended_at))
         resting = asyncio.ensure_future(quiet.wait())
         try:
             await asyncio.wait((gathering, resting), return_when=asyncio.FIRST_COMPLETED)

@@ -138,8 +138,8 @@ class _Running:
         )  # fmt: skip
         self._soaker = Soaker(
             clock, StepStore(past.history), self._keeper,
-            lambda service, said, told: gathered(
-                service, self._keeper.fleet, settings.soak_s, checks, doors, said, clock, told
+            lambda service, said, told, log_since: gathered(
+                service, self._keeper.fleet, settings.soak_s, checks, doors, said, clock, told, log_since
             ),
             soak_s=settings.soak_s, outgoing=lambda notices: per_channel(notices, self._recording.channels),
             noticed=self._deliverer.nudge, say=self._say, link=self._link_to, changed=self._repairer.soaked,

@@ -217,7 +217,7 @@ class Executor:
             raise Finding("there is no way to its platform")
         match do:
             case Do.WRITE_VARIABLES:
-                return await self._write(platform, run, one)
+                return await self._write(platform, run, one, is_again)
             case Do.PUT_BACK_VARIABLES:
                 return await self._put_back(platform, run, one)
             case Do.DEPLOY | Do.DEPLOY_CLEAR_CACHE | Do.ROLLBACK:
@@ -233,7 +233,9 @@ class Executor:
                 await platform.resume(run.target)
                 return "resumed"
 
-    async def _write(self, platform: Platform, run: RemedyRun, one: RemedyStep) -> str:
+    async def _write(self, platform: Platform, run: RemedyRun, one: RemedyStep, is_again: bool) -> str:
+        if not is_again:
+            await self._alone(platform, run, one.at or run.steps[0].at or run.asked_at)
         keys = one.args.get("keys", "").split()
         now = await platform.variables(run.target)
         wanted = await self._around.mend(run.service, keys, now)
@@ -267,10 +269,7 @@ class Executor:
     async def _deploy(self, platform: Platform, run: RemedyRun, n: int, do: Do, is_again: bool) -> str:
         made_at = run.steps[0].at or run.asked_at
         if not is_again:
-            other = next((each for each in await platform.deploys(run.target, 5) if each.is_running), None)
-            # What our own write of a variable has triggered is ours.
-            if other is not None and (other.created_at is None or other.created_at < made_at):
-                raise _NotNow(f"the deploy {other.id} is under way, and it is not ours")
+            await self._alone(platform, run, made_at)
         else:
             since = made_at - timedelta(seconds=CLOCKS_S)
 
@@ -286,6 +285,12 @@ class Executor:
             clear = do is Do.DEPLOY_CLEAR_CACHE
             made = await platform.deploy(run.target, intention=words, clear_cache=clear)
         return made.id
+
+    async def _alone(self, platform: Platform, run: RemedyRun, made_at: datetime) -> None:
+        """Nobody else deploys it now. What our own write of a variable has triggered is ours. Raises _NotNow."""
+        other = next((each for each in await platform.deploys(run.target, 5) if each.is_running), None)
+        if other is not None and (other.created_at is None or other.created_at < made_at):
+            raise _NotNow(f"the deploy {other.id} is under way, and it is not ours")
 
     async def _follow(self, platform: Platform, run: RemedyRun, n: int) -> str:
         wanted, began_s = (run.steps[n - 1].said if n else ""), self._clock.monotonic()

@@ -27,6 +27,7 @@ __all__ = [
     "Wait",
     "blamed",
     "decide",
+    "in_vain",
     "live_deploy",
 ]
 
@@ -210,7 +211,7 @@ def _allowed(case: Case, cause: Cause, act: Act) -> Act | Wait | AskHuman | Unfi
             why=f"its platform has no {', '.join(lacking)}" if case.verbs else "there is no way to its platform"
         )
     before = [one for one in case.tried if (one.playbook, one.about) == (act.playbook, act.about)]
-    if before:
+    if before and not (case.asked and before[-1].helped):
         came_again = "it helped, and the same came again" if before[-1].helped else "it did not help"
         return Unfit(why=f"tried already: {before[-1].outcome or came_again}")
     if cause.sure < SURE and case.age_s < PATIENCE_PACES * case.pace_s and not case.asked:
@@ -229,18 +230,17 @@ def _do(one: RemedyStep) -> Do:
 
 
 def _patiently(case: Case, ask: AskHuman) -> AskHuman | Wait:
-    if case.age_s >= PATIENCE_PACES * case.pace_s or case.asked:
+    if case.waited_s >= PATIENCE_PACES * case.pace_s or case.asked:
         return ask
-    return Wait(why=ask.reason, for_s=min(case.pace_s, PATIENCE_PACES * case.pace_s - case.age_s + 0.1))
+    return Wait(why=ask.reason, for_s=min(case.pace_s, PATIENCE_PACES * case.pace_s - case.waited_s + 0.1))
 
 
 def _not_known(case: Case, top: Cause | None) -> Decision:
     if case.state is State.DEGRADED and not case.asked and not case.tried:
         # It serves; that it is not as it should be was told already, and there is nothing to add.
         return Wait(why="no cause was found for sure, and it serves", for_s=PATIENCE_PACES * case.pace_s)
-    tried = f"; tried: {', '.join(one.playbook for one in case.tried)}" if case.tried else ""
     next_ = (top.next if top else "") or LOOK_INTO_IT
-    return _patiently(case, AskHuman(cause="unknown", reason=f"no cause was found for sure{tried}", next=next_))
+    return _patiently(case, AskHuman(cause="unknown", reason=f"no cause was found for sure{in_vain(case)}", next=next_))
 
 
 def _undo(case: Case) -> Act | AskHuman | None:
@@ -271,6 +271,12 @@ def _undo(case: Case) -> Act | AskHuman | None:
 def live_deploy(case: Case) -> DeployRecord | None:
     """The deploy that serves; None where none does, or nobody knows."""
     return next((one for one in case.deploys or () if one.status == "live"), None)
+
+
+def in_vain(case: Case) -> str:
+    """What was done in this incident and did not help, for the end of a sentence."""
+    tried = dict.fromkeys(one.playbook for one in case.tried if not one.helped)
+    return f"; tried in vain: {', '.join(tried)}" if tried else ""
 
 
 def blamed(case: Case, cause: Cause, *, is_error: bool = True) -> tuple[str, ...]:

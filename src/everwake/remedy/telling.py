@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 from everwake.model import Proof, RemedyRun, RemedyStep, RunState, StepState
 from everwake.ports import Notice
@@ -84,17 +85,18 @@ def soak_line(title: str, run: RemedyRun, soak: Proof) -> str:
 def notice_of_soak(title: str, run: RemedyRun, soak: Proof, link: str, at: datetime) -> Notice:
     """The second stage: what was seen in the quarter of an hour after a remedy was proved."""
     is_bad = any(one.met is False for one in soak.criteria)
-    marks = {True: "met", False: "NOT MET", None: "not shown"}
+    marks = {True: "met: ", False: "NOT MET: ", None: ""}  # what was not shown says so itself
     lines = [
-        f"{soak_line(title, run, soak)}.", *[f"- {one.name}: {marks[one.met]}: {one.said}" for one in soak.criteria],
+        f"{soak_line(title, run, soak)}.", *[f"- {one.name}: {marks[one.met]}{one.said}" for one in soak.criteria],
         *([f"Look into it: everwake why {run.service}"] if is_bad else []), *([link] if link else []),
     ]  # fmt: skip
-    said = f"{title} does not stay well after {run.playbook}" if is_bad else f"{title} stays well after {run.playbook}"
+    stays = "does not stay well" if is_bad else "stays well" if soak.is_proved else "was watched on"
+    said = f"{title} {stays} after {run.playbook}"
     return _notice(f"{run.id}:soak", run, is_bad, said, lines, at)
 
 
 def notice_of_person(service: str, title: str, incident: str, ask: AskHuman, link: str, at: datetime) -> Notice:
-    """Somebody is needed. The same cause of the same incident is told once."""
+    """Somebody is needed. The same next step for the same cause of the same incident is told once."""
     can = f"It can be done for you: everwake fix {service} --yes ({ask.plan.playbook})" if ask.plan else ""
     lines = [
         f"{title} needs a person: {ask.cause.replace('_', ' ')}.",
@@ -104,7 +106,8 @@ def notice_of_person(service: str, title: str, incident: str, ask: AskHuman, lin
         link,
     ]
     return Notice(
-        key=f"{incident}:person:{ask.cause}", service=service, incident=incident, opened=True, title=f"{title} needs a person",
+        key=f"{incident}:person:{ask.cause}:{crc32(ask.next.encode()):08x}", service=service, incident=incident, opened=True,
+        title=f"{title} needs a person",
         body="\n".join(line for line in lines if line), at=at,
     )  # fmt: skip
 

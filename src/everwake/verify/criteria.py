@@ -26,8 +26,8 @@ from everwake.model import (
 )
 
 __all__ = [
-    "LOOKS_LEAST", "NAMES", "TALKS", "Evidence", "KeeperSaid", "judge", "lacking", "least_s", "progress", "proof", "seconds_left",
-    "title", "tolerance_s",
+    "LOOKS_LEAST", "NAMES", "ROLLOVER", "TALKS", "Evidence", "KeeperSaid", "judge", "lacking", "least_s", "progress", "proof",
+    "seconds_left", "title", "tolerance_s",
 ]  # fmt: skip
 
 NAMES = ("health", "keeper", "heartbeat", "sessions", "messages", "uptime", "log")
@@ -63,7 +63,8 @@ class Evidence:
     since, until: when the looking began, and how far it has come.   soak_s: how long it has to stay up.   beat_every_s: None
     where it has no heartbeat.   talks: looks of the kind "chat", each a session and a message; has_chat: whether there is one.
     through: whose address the chat went to.   keeper, log: None without a keeper or platform that answers.
-    log_since: from when on the log was read.   instances: those that run now.   missing: why something could not be looked at,
+    log_since: from when on the log was read.   replaced: when its instances were replaced or stopped on purpose other than by a
+    deploy: a restart, a suspension.   instances: those that run now.   missing: why something could not be looked at,
     by the criterion's name.
     """
 
@@ -81,6 +82,7 @@ class Evidence:
     log: tuple[PlatformLine, ...] | None = None
     log_since: datetime | None = None
     deploys: tuple[DeployRecord, ...] = ()
+    replaced: tuple[datetime, ...] = ()
     instances: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -301,7 +303,7 @@ def _log(seen: Evidence) -> _Verdict:
         held = " No heartbeat was closed by a shutdown." if seen.beat_every_s is not None and seen.beats else ""
         return None, f"its log could not be read, {why}.{held}"
     rolled = sum(bool(_SHUTTING_DOWN.search(line.text)) for line in seen.log)
-    benign = f"; {rolled} of a rollover by a newer deploy" if rolled else ""
+    benign = f"; {rolled} of a rollover, by a newer deploy or a restart" if rolled else ""
     since = f" since {_clock(seen.log_since)}" if seen.log_since else ""
     return True, f"none in {len(seen.log)} lines{since}{benign}"
 
@@ -319,9 +321,14 @@ def _shutdowns(seen: Evidence) -> Iterator[tuple[datetime, str]]:
 
 
 def _is_rollover(at: datetime, instance: str, seen: Evidence) -> bool:
-    """Whether a newer deploy had gone live a while before, so that the old instance was to end; never the one that runs now."""
+    """Whether a newer deploy had gone live a while before, or it was restarted, so that the old instance was to end.
+
+    Never of the one that runs now.
+    """
     if instance and instance in seen.instances:
         return False
+    if any(when - CLOCKS <= at <= when + ROLLOVER for when in seen.replaced):
+        return True
     return any(
         deploy.status in ("live", "deactivated")
         and deploy.finished_at is not None

@@ -57,11 +57,13 @@ def view_of(
 
 
 def looks_at(kept: Kept, incident: Incident | None) -> tuple[Observation, ...]:
-    """The last look at a service, what its other checks see fail now, and the look that began its open incident, unless that was
-    one of another check which is well again. The newest of the primary check comes first."""
+    """The last look at a service, what its other checks see fail now, and the look that began its open incident, the newest of
+    the primary check first. Not what began it where that was another check which is well again, or all is well: it says what was.
+    """
     failing = [doubt.first for doubt in kept.watch.failing if doubt.check != HEART]
     first = incident.first if incident else None
-    if first is not None and (first in (kept.last, *failing) or first.check not in (PRIMARY, HEART)):
+    is_over = kept.watch.state is State.UP or (kept.last is not None and kept.last.failure is None)
+    if first is not None and (is_over or first in (kept.last, *failing) or first.check not in (PRIMARY, HEART)):
         first = None
     return tuple(look for look in (kept.last, *failing, first) if look is not None)
 

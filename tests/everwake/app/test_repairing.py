@@ -296,6 +296,30 @@ async def test_asked_it_waits_for_a_yes_and_does_nothing_before() -> None:
         assert one.runs == [("fix-variables", RunState.PROVED)]
 
 
+async def test_a_yes_that_comes_late_is_judged_as_things_stand_then() -> None:
+    async with stage("ask") as one:
+        one.fall()
+        await one.pass_s(300)
+        assert one.runs == [("fix-variables", RunState.ASKED)]
+        one.platform.person_deploys()
+        with pytest.raises(Finding, match=r"not ours|moment ago"):
+            await one.repairer.begin("chatbot", "ada")
+        assert one.platform.calls == []
+
+
+async def test_a_yes_for_what_came_back_meanwhile_does_nothing() -> None:
+    async with stage("ask") as one:
+        one.fall()
+        await one.pass_s(300)
+        one.platform.is_well = True
+        yes = asyncio.create_task(one.repairer.begin("chatbot", "ada"))
+        await one.pass_s(5)
+        with pytest.raises(Finding, match="nothing is to be done"):
+            await yes
+        assert one.platform.calls == []
+        assert one.runs == [("fix-variables", RunState.DROPPED)]
+
+
 async def test_what_waits_for_a_yes_goes_with_its_incident() -> None:
     async with stage("ask") as one:
         one.fall()
@@ -306,6 +330,19 @@ async def test_what_waits_for_a_yes_goes_with_its_incident() -> None:
         with pytest.raises(Finding):
             await one.repairer.begin("chatbot", "ada")
         assert one.platform.calls == []
+
+
+async def test_what_began_an_incident_says_nothing_of_what_is_well_again() -> None:
+    """Else a service that its owner had suspended could never be proved to be resumed."""
+    async with stage("off") as one:
+        one.fall()
+        await one.pass_s(70)
+        assert [look.failure for look in one.keeper.seen("chatbot")] == [DOWN, DOWN]
+        one.platform.is_well = True
+        await one.pass_s(40)
+        assert one.keeper.service_view("chatbot").state is State.UP
+        assert one.keeper.open_incidents
+        assert [look.failure for look in one.keeper.seen("chatbot")] == [None]
 
 
 async def test_off_it_asks_nobody_anything() -> None:

@@ -38,6 +38,16 @@ def test_as_json_it_says_that_nothing_was_begun(folder: Path) -> None:
     assert (code, found["decision"], found["well"], found["run"], found["through"]) == (1, "ask", False, None, "alone")
 
 
+def test_a_platform_that_does_not_answer_ends_with_3_and_is_named(folder: Path) -> None:
+    file = folder / "everwake.toml"
+    more = f'platform = "render"\nplatform_id = "srv-1"\n[platform.render]\nurl = "http://127.0.0.1:{free_port()}/v1"\n'
+    file.write_text(file.read_text() + more + 'api_key = { env = "A_KEY" }\n')
+    words = ("fix", "chatbot", "--plan", "--fleet", str(file), "--data", str(folder / "data"))
+    said = everwake_says(*words, A_KEY="k")
+    assert (said.returncode, said.stdout) == (3, "")
+    assert "until its platform answers" in said.stderr
+
+
 def test_a_name_that_nobody_has_is_told_with_the_one_that_was_meant(folder: Path) -> None:
     code, _, err = fix(folder, "chatbox", "--plan")
     assert code == 2

@@ -6,7 +6,8 @@ import pytest
 
 from everwake.model import Evidence, Failure, FailureKind, Observation, Phase, State
 from everwake.remedy import playbooks
-from everwake.remedy.plan import Act, AskHuman, Case, Wait, decide
+from everwake.remedy.plan import Act, AskHuman, Case, Tried, Wait, decide
+from everwake.remedy.telling import notice_of_person
 from tests.everwake.remedy.cases import HOST, KEY, NOW, case, cause, deploy, diagnosis, incident, problem
 
 BOOKS = playbooks()
@@ -50,6 +51,25 @@ def test_nobody_is_called_for_nothing_while_it_serves_and_told_where_to_look_whe
     assert isinstance(down, AskHuman)
     assert down.cause == "unknown"
     assert "everwake why" in down.next
+
+
+def test_what_helped_and_came_again_is_done_again_when_somebody_asks_for_it() -> None:
+    found = diagnosis(cause("instance_unreachable", 0.9, "restart"))
+    tried = (Tried(run="r", playbook="restart", about="", cause="instance_unreachable", helped=True),)
+    one = case(found, incident=incident(900), tried=tried)
+    assert isinstance(decide(one, BOOKS), AskHuman)
+    assert isinstance(decide(replace(one, asked=True), BOOKS), Act)
+    in_vain = replace(one, asked=True, tried=(replace(tried[0], helped=False),))
+    assert isinstance(decide(in_vain, BOOKS), AskHuman)
+
+
+def test_another_next_step_of_the_same_cause_is_told_too_and_the_same_once() -> None:
+    def key(next_: str) -> str:
+        ask = AskHuman(cause="bad_env_var", reason="so", next=next_)
+        return notice_of_person("chatbot", "Chatbot", "inc-1", ask, "", NOW).key
+
+    assert key("OPENAI_API_KEY: paste the real key") == key("OPENAI_API_KEY: paste the real key")
+    assert key("OPENAI_API_KEY: paste the real key") != key("BACKEND_CORS_ORIGINS: write a list")
 
 
 def test_who_answers_slowly_is_not_restarted_for_a_look_that_was_lost() -> None:

@@ -192,8 +192,19 @@ def deploy(finished_s: float, status: str = "live") -> DeployRecord:
 def test_the_shutdown_of_a_rollover_is_not_a_failure() -> None:
     seen = alive(log=(line(62, "INFO:     Shutting down"),), deploys=(deploy(1),), instances=("new",))
     assert met(seen)["log"] is True
-    assert "1 of a rollover by a newer deploy" in said(seen, "log")
+    assert "1 of a rollover, by a newer deploy or a restart" in said(seen, "log")
     assert met(seen)["sessions"] is True
+
+
+def test_nor_is_that_of_an_instance_that_was_restarted_on_purpose() -> None:
+    restarted = (alive().since + timedelta(seconds=1),)
+    log = (line(62, "INFO:     Shutting down", "old"),)
+    assert met(alive(log=log, replaced=restarted, instances=("new",)))["log"] is True
+    assert (
+        met(alive(log=(line(62, "INFO:     Shutting down", "new"),), replaced=restarted, instances=("new",)))["log"]
+        is False
+    )
+    assert met(alive(log=log, replaced=(alive().since - timedelta(seconds=500),), instances=("new",)))["log"] is False
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
 """Ask a person: what only somebody with an account, a key or a wallet can do."""
 
 from everwake.model import Cause
-from everwake.remedy.plan import AskHuman, Case, Playbook
+from everwake.remedy.plan import AskHuman, Case, Playbook, in_vain
 
 __all__ = ["PLAYBOOK", "fits"]
 
 
 def fits(case: Case, cause: Cause) -> AskHuman:
     """With what was tried, and the next step."""
-    tried = f"; tried: {', '.join(dict.fromkeys(one.playbook for one in case.tried))}" if case.tried else ""
-    return AskHuman(cause=cause.cause, reason=f"no machine can cure {cause.cause}{tried}", next=cause.next)
+    said = f"no machine can cure {cause.cause.replace('_', ' ')}{in_vain(case)}"
+    return AskHuman(cause=cause.cause, reason=said, next=cause.next)
 
 
 PLAYBOOK = Playbook(
