@@ -9,7 +9,7 @@ import pytest
 from everwake.app.why import why_document
 
 CASES: list[tuple[str, list[str]]] = [
-    # 4
+    # what our own services log of their Redis
     (
         "dependency_redis",
         [
@@ -24,7 +24,14 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     ("dependency_tls", ["WARNING [AI_ORCHESTRATOR] outbox not available: tls"]),
     ("dependency_redis", ["Redis does not answer: auth (AUTH called without any password)"]),
-    # 5
+    (
+        "dependency_redis",
+        [
+            '{"level":"warning","message":"hub.wire_broken ConnectionError"}',
+            '{"level":"warning","message":"[AI_ORCHESTRATOR] outbox not available: auth"}',
+        ],
+    ),
+    # named wrongly before
     (
         "missing_env_var",
         [
@@ -132,7 +139,47 @@ CASES: list[tuple[str, list[str]]] = [
         "dependency_service",
         ["pika.exceptions.AMQPConnectionError: Connection to amqp://rabbit:5672 failed: [Errno 111]"],
     ),
-    # 6
+    (
+        "missing_env_var",
+        [
+            "PrismaClientInitializationError: ",
+            "Invalid `prisma.user.count()` invocation:",
+            "error: Environment variable not found: DATABASE_URL.",
+            "Validation Error Count: 1",
+            "  errorCode: 'P1012'",
+        ],
+    ),
+    (
+        "dependency_database",
+        [
+            "PrismaClientInitializationError: ",
+            "Invalid `prisma.user.count()` invocation:",
+            "Can't reach database server at `dpg-abc-a:5432`",
+        ],
+    ),
+    (
+        "dependency_database",
+        ["PrismaClientInitializationError: Timed out fetching a new connection from the connection pool."],
+    ),
+    ("crashed_at_start", ["panic: runtime error: invalid memory address or nil pointer dereference", "exit status 2"]),
+    (
+        "dependency_tls",
+        ['psycopg2.OperationalError: FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "app", no encryption'],
+    ),
+    ("wrong_port", ["listen tcp :80: bind: permission denied"]),
+    (
+        "wrong_port",
+        [
+            "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+            "==> Exited with status 1",
+        ],
+    ),
+    ("dependency_external", ["TwilioRestException: ", "Unable to create record: Authenticate"]),
+    (
+        "dependency_external",
+        ["ResponseError: Unauthorized", "    at /app/node_modules/@sendgrid/client/client.js:146:29 {"],
+    ),
+    # not named before
     (
         "build_failed",
         [

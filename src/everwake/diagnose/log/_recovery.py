@@ -21,6 +21,9 @@ _SIBLING_WORDS = ("upstream", "rabbitmq", "amqp", "kafka")
 _EXTERNAL_WORDS = ("openai", "anthropic", "gemini")
 # Nobody logs his own killing: what an ordinary line of a process that goes on tells of memory was about something else.
 _ALIVE = ("ordinary", "warning")
+# What no service shows that answers, and what it does that was let go on.
+_STOPPED = frozenset({SignKind.SUSPENDED, SignKind.QUOTA, SignKind.NO_WEB})
+_LIVES = frozenset({SignKind.SERVED, SignKind.LIVE, SignKind.RESUMED, SignKind.LISTENING})
 # After one of these another process may serve.
 _ANOTHER_LIFE = frozenset({
     SignKind.EXIT, SignKind.CRASHED, SignKind.EXITED_EARLY, SignKind.LOOPING, SignKind.KILLED, SignKind.SIGTERM,
@@ -65,6 +68,10 @@ def without_past(signs: Sequence[Sign], counts: dict[SignKind, int]) -> list[Sig
             counts[SignKind.PAST_TROUBLE] = counts.get(SignKind.PAST_TROUBLE, 0) + counts.pop(kind)
     for n, sign in enumerate(found):
         if sign.kind is SignKind.MEMORY and level_of(sign.text.lower()) in _ALIVE and is_outlived(found, n):
+            _set_kind(found, n, SignKind.PAST_TROUBLE, counts)
+    lives = max((n for n, sign in enumerate(found) if sign.kind in _LIVES), default=-1)
+    for n, sign in enumerate(found[: max(lives, 0)]):
+        if sign.kind in _STOPPED and "minutes" not in sign.text.lower():  # those are of building
             _set_kind(found, n, SignKind.PAST_TROUBLE, counts)
     for kind in [one for one, count in counts.items() if count <= 0]:
         del counts[kind]

@@ -52,6 +52,7 @@ FIRST = (
         "hikaripool|psqlexception|mysql.cj|jdbc",
         "exception during pool initialization|connection attempt failed|unknownhostexception",
     ),
+    says(K.DATABASE, "timed out fetching a new connection from the connection pool"),
     says(K.DATABASE, "in a read-only transaction|database is in read-only mode|running with the --read-only option"),
     says(K.REDIS, "readonly you can't write against a read only replica"),
     says(
@@ -67,6 +68,7 @@ FIRST = (
         " 401|401 |unauthorized|exception: authenticate| 403",
         without="environment variable|http/1",
     ),
+    says(K.EXTERNAL, "unable to create record: authenticate|responseerror: unauthorized", without="redis"),
     # builds
     says(K.BUILD, "unable to clone http|unable to clone git@|unable to clone repo|build failure"),
     says(K.IMAGE, "toomanyrequests: |reached your pull rate limit"),

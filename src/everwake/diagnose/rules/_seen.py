@@ -145,15 +145,9 @@ def doctors(facts: Facts, sure: float) -> float:
     return 0.3 if facts.is_answering else sure
 
 
-def is_suspended_still(facts: Facts, sign: Sign) -> bool:
-    """Whether nothing newer than a line about a suspension, or an allowance, says that it is over: not its platform, not an
-    answer of its own, no line of its life after.
-    """
-    if facts.is_answering or (facts.host is not None and facts.host.suspenders == ()):
-        return False
-    log = facts.log
-    after = log.last(K.RESUMED, K.LIVE, K.SERVED, K.LISTENING) if log else None
-    return after is None or after.seq < sign.seq
+def is_suspended_still(facts: Facts) -> bool:
+    """Whether neither its platform nor an answer of its own says that what a line tells of a suspension is over."""
+    return not facts.is_answering and not (facts.host is not None and facts.host.suspenders == ())
 
 
 def is_outlived(facts: Facts, sign: Sign) -> bool:

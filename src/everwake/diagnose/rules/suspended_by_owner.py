@@ -31,7 +31,7 @@ def explain(facts: Facts) -> Finding | None:
         0.75,
         NEXT,
         "resume",
-        only=lambda sign: is_owners(sign.text) and is_suspended_still(facts, sign),
+        only=lambda sign: is_owners(sign.text) and is_suspended_still(facts),
     )
     return surest(told, by_edge(facts, "suspended_by_owner", NEXT, "resume"), said)
 

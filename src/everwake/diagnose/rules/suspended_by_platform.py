@@ -32,7 +32,7 @@ def explain(facts: Facts) -> Finding | None:
             0.7,
             NEXT,
             "ask-person",
-            only=lambda sign: not is_owners(sign.text) and is_suspended_still(facts, sign),
+            only=lambda sign: not is_owners(sign.text) and is_suspended_still(facts),
         ),
     )
 

@@ -41,7 +41,7 @@ def explain(facts: Facts) -> Finding | None:
         0.94 if is_cut_off else 0.7,
         NEXT,
         "ask-person",
-        only=lambda sign: _is_of_running(sign) and not has_hours and is_suspended_still(facts, sign),
+        only=lambda sign: _is_of_running(sign) and not has_hours and is_suspended_still(facts),
     )
     if said is not None and is_cut_off:
         said = replace(said, beats=frozenset({"suspended_by_platform"}))
