@@ -305,11 +305,7 @@ async def test_an_old_instance_with_a_wrong_address_does_not_hold_up_the_new_one
         return await found(host, port, **hints)
 
     monkeypatch.setattr(loop, "getaddrinfo", nobody)
-    async with (
-        ScriptedChatbot() as bot,
-        serving(tmp_path, "http://chatbot-ww0z.example", reply_wait=0.1) as old,
-        serving(tmp_path, bot.url) as new,
-    ):
+    async with ScriptedChatbot() as bot, serving(tmp_path, "http://chatbot-ww0z.example", reply_wait=0.1) as old:
         session_id = await old.begin()
         assert (await old.say(session_id, "hi")).json()["status"] == "queued"
         health = (await old.client.get("/health")).json()
@@ -318,7 +314,7 @@ async def test_an_old_instance_with_a_wrong_address_does_not_hold_up_the_new_one
         assert said == [
             "[AI_ORCHESTRATOR] call to http://chatbot-ww0z.example answered: no-server. CHATBOT_URL leads to nobody"
         ]
-        assert (await new.say(await new.begin(), "hello")).status_code == 200
-        assert (await new.settled(session_id, 1))[0]["response"] == "reply to hi", (
-            "what it had accepted is answered too"
-        )
+        async with serving(tmp_path, bot.url) as new:
+            assert (await new.say(await new.begin(), "hello")).status_code == 200
+            settled = await new.settled(session_id, 1)
+            assert settled[0]["response"] == "reply to hi", "what it had accepted is answered too"
