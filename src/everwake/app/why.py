@@ -444,9 +444,16 @@ def _deploy_tick(told: Told, facts: Facts, now: datetime) -> Tick:
     ago = f" {span(now - when)} ago" if when is not None else ""
     root = facts.root()
     end = root or (facts.log.last(SignKind.EXIT, SignKind.BUILD, SignKind.PORT_TIMEOUT) if facts.log else None)
+    if end is not None and facts.log is not None and _announces(end.text):
+        # What a command is called may hold the words of an error: it is what it said that tells.
+        end = next((one for one in facts.log.all(end.kind) if not _announces(one.text)), end)
     quoted = f', "{end.text[:80]}"' if end is not None and newest.has_failed else ""
     ok = None if newest.is_running else newest.status == "live"
     return Tick(name="deploy", ok=ok, said=f"{newest.id} {newest.status.replace('_', ' ')}{ago}{quoted}")
+
+
+def _announces(line: str) -> bool:
+    return line.startswith("==> Running ")
 
 
 def _variables_tick(told: Told, found: Study | None) -> Tick:
