@@ -179,6 +179,11 @@ CASES: list[tuple[str, list[str]]] = [
         "dependency_external",
         ["ResponseError: Unauthorized", "    at /app/node_modules/@sendgrid/client/client.js:146:29 {"],
     ),
+    (
+        "dependency_service",
+        ["consumer: Cannot connect to amqp://guest:**@127.0.0.1:5672//: [Errno 111] Connection refused."],
+    ),
+    ("dependency_service", ["kafka.errors.NoBrokersAvailable: NoBrokersAvailable"]),
     # not named before
     (
         "build_failed",

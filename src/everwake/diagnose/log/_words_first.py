@@ -60,7 +60,6 @@ FIRST = (
         "amqp|rabbitmq|rdkafka|kafka|pika.exceptions",
         "errno 111|failed to resolve|connection refused|econnrefused|enotfound|no such host|nobrokersavailable|"
         "no brokers available|broker transport failure|amqpconnectionerror|connection timed out|brokers are down",
-        without="127.0.0.1|localhost|::1",
     ),
     says(
         K.EXTERNAL,
