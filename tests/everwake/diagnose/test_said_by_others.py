@@ -207,6 +207,24 @@ def test_a_suspension_ends(after: str) -> None:
     assert first([after, *SUSPENDED]) == "suspended_by_platform"
 
 
+WIRE = '{"level":"warning","message":"hub.wire_broken ConnectionError"}'
+OUTBOX = '{"level":"warning","message":"[AI_ORCHESTRATOR] outbox not available: disconnected"}'
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_store_that_our_service_complains_of_no_more_is_there_again(scheme: str) -> None:
+    log = [f"2026-11-20T10:00:00Z {WIRE}", f"2026-11-20T10:00:01Z {OUTBOX}"]
+    look = {"url": "https://a.example.com/health", "status": 200, "headers": {"content-type": "application/json"}}
+    also = {"variables": {"REDIS_URL": f"{scheme}://h.example.com:6379/0"}}
+    at_once = {**look, "body": "{}", "at": "2026-11-20T10:00:20Z"}
+    later = {**look, "body": "{}", "at": "2026-11-20T10:30:00Z"}
+    assert first(log, http=at_once, **also) == ("dependency_tls" if scheme == "redis" else "dependency_redis")
+    assert first(log, http=later, **also) == "healthy"
+    assert first(log, http={**later, "status": 503}, **also) in ("dependency_tls", "dependency_redis")
+    still = {**later, "body": '{"status":"healthy","outbox":{"store":"redis","state":"unavailable"}}'}
+    assert first(log, http=still, **also) == "dependency_redis"
+
+
 @given(st.text(max_size=300))
 def test_own_words_are_words_of_the_line(text: str) -> None:
     low = text.lower()

@@ -10,8 +10,8 @@ from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding
 
 __all__ = [
-    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "in_health", "is_nodes_end", "is_outlived",
-    "is_owners", "is_suspended_still", "is_weak", "name_is_known", "port_wanted",
+    "EVERYTHING", "MISSING_PROBLEMS", "doctors", "ended_while", "goes_on", "has_fallen_silent", "in_health", "is_nodes_end",
+    "is_outlived", "is_owners", "is_suspended_still", "is_weak", "name_is_known", "port_wanted",
 ]  # fmt: skip
 
 # Words without which an error's line is only an error: a customer's card, a wrong form, a job that is tried again.
@@ -34,6 +34,10 @@ _PORT_WANTED = re.compile(r"\bPORT[=: ]{1,2}(\d{2,5})\b|\b[Pp]ort (?:on )?(\d{2,
 MISSING_PROBLEMS = frozenset(
     {"missing_key", "empty_value", "misspelled_key", "wrong_key_name", "credential_path_missing"}
 )
+
+# Words of our own services that try again within seconds, for ever.
+_OURS = ("outbox not available: ", "hub.wire_broken ")
+SILENT_S = 90.0
 
 # What a suspension explains away: a service that is stopped shows all of this.
 EVERYTHING = frozenset(
@@ -148,6 +152,15 @@ def doctors(facts: Facts, sure: float) -> float:
 def is_suspended_still(facts: Facts) -> bool:
     """Whether neither its platform nor an answer of its own says that what a line tells of a suspension is over."""
     return not facts.is_answering and not (facts.host is not None and facts.host.suspenders == ())
+
+
+def has_fallen_silent(facts: Facts, *kinds: K) -> bool:
+    """Whether a service of ours that answers well complains of its store no more: while that is away, it does so all the time."""
+    signs = facts.signs(*kinds)
+    if not signs or not facts.is_answering or not all(any(word in sign.text for word in _OURS) for sign in signs):
+        return False
+    last = signs[-1].at
+    return last is not None and facts.at is not None and (facts.at - last).total_seconds() > SILENT_S
 
 
 def is_outlived(facts: Facts, sign: Sign) -> bool:

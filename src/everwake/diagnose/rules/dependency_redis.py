@@ -3,6 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_signs, surest
+from everwake.diagnose.rules._seen import has_fallen_silent, in_health
 from everwake.diagnose.rules._store import FOLLOWS, no_way_to
 
 __all__ = ["RULE", "explain"]
@@ -13,6 +14,8 @@ WORDS = ("redis", "cache", "valkey", "upstash")
 
 def explain(facts: Facts) -> Finding | None:
     """Lines of a client that does not get through, a health document that says so, or silence after the attempt."""
+    if has_fallen_silent(facts, K.REDIS, K.REDIS_AUTH):
+        return surest(_outbox(facts), in_health(facts, WORDS, NEXT))
     return surest(
         by_signs(
             facts,

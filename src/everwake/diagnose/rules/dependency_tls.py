@@ -4,7 +4,7 @@ from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import Sign
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import doctors
+from everwake.diagnose.rules._seen import doctors, has_fallen_silent
 from everwake.model import Evidence
 
 __all__ = ["RULE", "explain"]
@@ -86,7 +86,7 @@ def _hung_up(facts: Facts) -> Finding | None:
     """Plain text, and a server that takes the connection and closes it: a refusal or a wrong password looks different."""
     # Who is refused, or told that the password is wrong, has met no such server.
     is_other = bool(facts.signs(K.REDIS_AUTH)) or any("refused" in sign.text.lower() for sign in facts.signs(K.REDIS))
-    if facts.redis_scheme != "redis" or is_other:
+    if facts.redis_scheme != "redis" or is_other or has_fallen_silent(facts, K.REDIS):
         return None
     cut = [sign.cite() for sign in facts.signs(K.REDIS) if any(word in sign.text.lower() for word in _CLOSED)]
     for look in facts.looks:
