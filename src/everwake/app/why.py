@@ -31,7 +31,7 @@ from everwake.doctor.showing import Excerpt
 from everwake.errors import EverwakeError, Finding, Misused, OutOfReach
 from everwake.fleet.load import load
 from everwake.fleet.naming import no_service
-from everwake.fleet.redact import redact
+from everwake.fleet.redact import is_random, redact, redact_with
 from everwake.fleet.schema import Fleet, Service
 from everwake.model import (
     DeployRecord,
@@ -96,7 +96,11 @@ class Why:
 
     def saved(self) -> dict[str, Any]:
         """The facts, masked, so that the case can be shared and replayed."""
-        return saved(replace(self.facts, id=self.service.name), self.lines, self.variables)
+        known = self.variables
+        drawn = [value for value in (known or {}).values() if is_random(value)]
+        variables = None if known is None else {key: redact_with(value, drawn) for key, value in known.items()}
+        lines = [redact_with(line, drawn) for line in self.lines]
+        return saved(replace(self.facts, id=self.service.name), lines, variables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Where a platform checks no path, `why`, `fix` and the keeper look at the same, and agree."""
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -80,3 +82,15 @@ def test_the_deploy_tick_quotes_what_the_build_said_and_not_how_its_command_is_c
     service = Service(name="a", url="https://a.example")
     facts = facts_of_service(service, [], told, None, Fleet(name="x", services=(service,)))
     assert _deploy_tick(told, facts, at).said.endswith(', "ERROR: No matching distribution found for extras==9"')
+
+
+async def test_what_is_saved_holds_no_value_that_a_machine_has_drawn_whatever_it_is_called(
+    tmp_path: Path, there: Answering
+) -> None:
+    drawn = base64.b64encode(hashlib.sha256(b"generateValue").digest()).decode()
+    async with without_a_path(tmp_path, there.url):
+        why = await why_service("plain", Asked(fleet=tmp_path / "none.toml", data=tmp_path, environ={}))
+    why = replace(why, variables={"FOO": drawn, "MODE": "fast", "LINE": f"x {drawn}"}, lines=(f"it is {drawn} now",))
+    saved = why.saved()
+    assert drawn not in json.dumps(saved)
+    assert saved["variables"]["MODE"] == "fast"
