@@ -185,6 +185,13 @@ def test_who_answers_after_it_was_not_killed() -> None:
     assert first(["==> Out of memory (used over 512Mi)", OK_200]) == "out_of_memory"
 
 
+def test_who_answers_after_it_did_not_end_of_it_either() -> None:
+    log = ["INFO user asked:", "ModuleNotFoundError: No module named 'flask'"]
+    assert first(log) == "crashed_at_start"
+    assert first([*log, OK_200]) in ("unknown", "app_error", "healthy")
+    assert first([*log, "==> Exited with status 1", OK_200]) == "crashed_at_start"
+
+
 SUSPENDED = ["==> Service suspended (billing)"]
 
 

@@ -3,7 +3,7 @@
 from everwake.diagnose.facts import Facts
 from everwake.diagnose.log.signs import SignKind as K
 from everwake.diagnose.rule import Finding, Rule, by_edge, by_signs, surest
-from everwake.diagnose.rules._seen import goes_on, is_nodes_end, is_weak
+from everwake.diagnose.rules._seen import goes_on, is_nodes_end, is_outlived, is_weak
 
 __all__ = ["RULE", "explain"]
 
@@ -22,7 +22,7 @@ def explain(facts: Facts) -> Finding | None:
         cut_off = log.has(K.BOOT_TIMEOUT)  # then its end is the platform's doing
         serves = log.has(K.LISTENING, K.LIVE, K.SERVED, K.SERVER_ERROR) and not has_ended
         logged = surest(
-            by_signs(facts, _CERTAIN, 0.6 if serves else 0.85, NEXT, "ask-person"),
+            by_signs(facts, _CERTAIN, _certain(facts, serves=serves), NEXT, "ask-person"),
             None if serves else by_signs(facts, _LIKELY, 0.75 if has_ended else 0.45, NEXT, "ask-person"),
             None if serves else _raised(facts, has_ended=has_ended),
             by_signs(facts, (K.EXITED_EARLY,), 0.7, "Let its start command run a server that stays.", "ask-person"),
@@ -45,6 +45,13 @@ def _front_door(facts: Facts) -> Finding | None:
     if not any("function ended" in hint.means for hint in facts.hints("crashed_at_start")):
         return None
     return Finding(sure=0.8, because=(look.cite_status(), look.cite_body()), next=NEXT, remedy="ask-person")
+
+
+def _certain(facts: Facts, *, serves: bool) -> float:
+    """How sure an error makes that no program gets past: not at all when the process that said it answered requests after."""
+    if serves and all(is_outlived(facts, sign) for sign in facts.signs(*_CERTAIN)):
+        return 0.3
+    return 0.6 if serves else 0.85
 
 
 def _raised(facts: Facts, *, has_ended: bool) -> Finding | None:
