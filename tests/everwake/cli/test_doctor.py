@@ -308,3 +308,14 @@ def test_yaml_that_is_no_blueprint_is_misuse_and_named(here: Path) -> None:
     with pytest.raises(Misused, match=r"other\.yaml is no render.yaml but YAML of something else") as caught:
         _doctor.quick(["other.yaml"])
     assert caught.value.exit_code == 2
+
+
+def test_the_services_are_those_of_the_data_folder_that_is_named_and_runs(here: Path) -> None:
+    (here / ".env").write_text("MODE=fast\n")
+    (here / "everwake.toml").write_text("[[service]]\nname = 1\n")
+    (here / "bd").mkdir()
+    (here / "bd" / "up.json").write_text(json.dumps({"pid": os.getpid(), "dashboard": "x", "platform": {"url": "u"}}))
+    (here / "bd" / "everwake.toml").write_text('[[service]]\nname = "of-up"\nurl = "https://a.example"\n')
+    assert _doctor.quick([".env", "--service", "of-up", "--data", "bd"]) == 0
+    with pytest.raises(Misused, match="has no service of-pu"):
+        _doctor.quick([".env", "--service", "of-pu", "--data", "bd"])
