@@ -125,8 +125,9 @@ async def up(asked: Up, environ: Mapping[str, str], screen: Screen) -> None:
         wanted = _wanted(asked, data, dashboard, environ)
         try:
             async with (
-                Fleet(group, data / "logs", screen, asked.patience, told.hurry) as fleet,
                 Simulator(wanted, group, screen) as simulator,
+                # Left first: a keeper that outlives its platform would call everybody down.
+                Fleet(group, data / "logs", screen, asked.patience, told.hurry) as fleet,
             ):
                 await _Run(asked, data, dashboard, environ, screen).go(fleet, simulator, claim, told)
         except DidNotStart as failure:
