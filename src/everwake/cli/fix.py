@@ -118,7 +118,7 @@ def _say_plan(planned: Mapping[str, Any]) -> None:
     why = plain(planned["why"])
     if planned["decision"] == "wait":
         said = "nothing is to be done" if planned["well"] else "it is not well, and is given time"
-        told = why if why.startswith("Nothing to do") else f"{said}: {why}"
+        told = said if why == "Nothing to do." else f"{said}: {why}"
         say(f"{'●' if planned['well'] else '○'} {name}: {told}", GREEN if planned["well"] else YELLOW)
         return
     if found is None:
