@@ -24,6 +24,7 @@ from everwake.verify.criteria import (
     TALKS,
     Evidence,
     KeeperSaid,
+    is_shutdown,
     judge,
     lacking,
     least_s,
@@ -39,6 +40,7 @@ TICK_S = 0.5
 LOOK_EVERY_S = 10.0
 LOG_EVERY_S = 15.0
 LINES_MOST = 5_000
+SHUTDOWNS_MOST = 1_000
 DEPLOYS_MOST = 10
 EVENTS_MOST = 100
 # Names of Render's event types.
@@ -151,8 +153,10 @@ class _Scene:
         self._said: list[KeeperSaid] | None = None if keeper is None else []
         self._beats: list[Beat] = []
         self._talks: list[Observation] = []
+        # Of a log that may be long only what counts is kept, and which lines of its newest moment were read.
         self._lines: dict[str, PlatformLine] | None = None
         self._log_since = log_since or self._began_at - timedelta(seconds=soak_s)
+        self._log_read, self._newest_at, self._newest_ids = 0, self._log_since, frozenset[str]()
         self._deploys: tuple[DeployRecord, ...] = ()
         self._replaced: tuple[datetime, ...] = ()
         self._instances: tuple[str, ...] = ()
@@ -194,8 +198,8 @@ class _Scene:
             looks=tuple(self._looks), keeper=None if self._said is None else tuple(self._said),
             beat_every_s=self._service.heartbeat_every_s if self._service.heartbeat else None, beats=tuple(self._beats),
             has_chat=self._chat is not None, talks=tuple(self._talks), through=self._chat[1] if self._chat else "",
-            log=lines, log_since=self._log_since, deploys=self._deploys, replaced=self._replaced, instances=self._instances,
-            missing=self._missing,
+            log=lines, log_read=self._log_read, log_since=self._log_since, deploys=self._deploys, replaced=self._replaced,
+            instances=self._instances, missing=self._missing,
         )  # fmt: skip
 
     def _news(self, seen: Evidence) -> News:
@@ -292,12 +296,17 @@ class _Scene:
         if "events" in platform.verbs:
             happened = await platform.events(found.id, self._log_since - ROLLOVER, EVENTS_MOST)
             self._replaced = tuple(one.at for one in happened if one.type in _REPLACES)
-        newest = max((line.at for line in (self._lines or {}).values()), default=self._log_since)
-        lines = await platform.logs(found.id, newest, None, LINES_MOST)
+        lines = await platform.logs(found.id, self._newest_at, None, LINES_MOST)
         with suppress(KeyError):
             del self._missing["log"]
+        fresh = [line for line in lines if line.type in ("app", "") and line.id not in self._newest_ids]
+        self._log_read += len(fresh)
         known = self._lines or {}
-        self._lines = {**known, **{line.id: line for line in lines if line.type == "app" or not line.type}}
+        more = {line.id: line for line in fresh if is_shutdown(line)}
+        self._lines = known if len(known) >= SHUTDOWNS_MOST else known | more
+        newest_at = max((line.at for line in lines), default=self._newest_at)
+        before = self._newest_ids if newest_at == self._newest_at else frozenset()
+        self._newest_at, self._newest_ids = newest_at, before | {line.id for line in lines if line.at == newest_at}
 
 
 def _names(seen: Evidence) -> Sequence[str]:

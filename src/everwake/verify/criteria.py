@@ -26,8 +26,8 @@ from everwake.model import (
 )
 
 __all__ = [
-    "LOOKS_LEAST", "NAMES", "ROLLOVER", "TALKS", "Evidence", "KeeperSaid", "judge", "lacking", "least_s", "progress", "proof",
-    "seconds_left", "title", "tolerance_s",
+    "LOOKS_LEAST", "NAMES", "ROLLOVER", "TALKS", "Evidence", "KeeperSaid", "is_shutdown", "judge", "lacking", "least_s",
+    "progress", "proof", "seconds_left", "title", "tolerance_s",
 ]  # fmt: skip
 
 NAMES = ("health", "keeper", "heartbeat", "sessions", "messages", "uptime", "log")
@@ -63,7 +63,8 @@ class Evidence:
     since, until: when the looking began, and how far it has come.   soak_s: how long it has to stay up.   beat_every_s: None
     where it has no heartbeat.   talks: looks of the kind "chat", each a session and a message; has_chat: whether there is one.
     through: whose address the chat went to.   keeper, log: None without a keeper or platform that answers.
-    log_since: from when on the log was read.   replaced: when its instances were replaced or stopped on purpose other than by a
+    log_since: from when on the log was read.   log_read: how many lines it had, where `log` holds only those that count
+    (`is_shutdown`).   replaced: when its instances were replaced or stopped on purpose other than by a
     deploy: a restart, a suspension.   instances: those that run now.   missing: why something could not be looked at,
     by the criterion's name.
     """
@@ -80,11 +81,17 @@ class Evidence:
     talks: tuple[Observation, ...] = ()
     through: str = ""
     log: tuple[PlatformLine, ...] | None = None
+    log_read: int | None = None
     log_since: datetime | None = None
     deploys: tuple[DeployRecord, ...] = ()
     replaced: tuple[datetime, ...] = ()
     instances: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_shutdown(line: PlatformLine) -> bool:
+    """Whether it is a line that the log is judged by."""
+    return _SHUTTING_DOWN.search(line.text) is not None
 
 
 def tolerance_s(every_s: float) -> float:
@@ -302,17 +309,17 @@ def _log(seen: Evidence) -> _Verdict:
         why = seen.missing.get("log", "there is no key for its platform")
         held = " No heartbeat was closed by a shutdown." if seen.beat_every_s is not None and seen.beats else ""
         return None, f"its log could not be read, {why}.{held}"
-    rolled = sum(bool(_SHUTTING_DOWN.search(line.text)) for line in seen.log)
+    rolled = sum(is_shutdown(line) for line in seen.log)
     benign = f"; {rolled} of a rollover, by a newer deploy or a restart" if rolled else ""
     since = f" since {_clock(seen.log_since)}" if seen.log_since else ""
-    return True, f"none in {len(seen.log)} lines{since}{benign}"
+    return True, f"none in {len(seen.log) if seen.log_read is None else seen.log_read} lines{since}{benign}"
 
 
 def _shutdowns(seen: Evidence) -> Iterator[tuple[datetime, str]]:
     """Shutdowns that are no rollover's: by the log, or where there is none by lines that were closed by one."""
     if seen.log is not None:
         for line in seen.log:
-            if _SHUTTING_DOWN.search(line.text) and not _is_rollover(line.at, line.instance, seen):
+            if is_shutdown(line) and not _is_rollover(line.at, line.instance, seen):
                 yield line.at, " ".join(line.text.split())[:120]
         return
     for beat in seen.beats:
