@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 # What is put to rest, or not known for our own line is down, says nothing of the service.
 _QUIET = (State.PAUSED, State.ASLEEP, State.UNKNOWN)
 AGAIN_S = 30.0
+AT_ONCE = 20
 GRACE = timedelta(minutes=10)
 
 Gather = Callable[[Service, AskKeeper, Callable[[News], None], datetime | None], Awaitable[Verified]]
@@ -78,6 +79,7 @@ class Soaker:
     ) -> None:  # fmt: skip
         self._clock, self._steps, self._keeping, self._gather, self._soak_s = clock, steps, keeping, gather, soak_s
         self._outgoing, self._noticed, self._say, self._link, self._changed = outgoing, noticed, say, link, changed
+        self._at_once = asyncio.Semaphore(AT_ONCE)
         self._soaking: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -114,7 +116,8 @@ class Soaker:
 
     async def _safely(self, run: RemedyRun) -> None:
         try:
-            await self._soak(run)
+            async with self._at_once:
+                await self._soak(run)
         except EverwakeError as trouble:
             log.warning("soak.not_stored", extra={"service": run.service, "why": trouble.message})
         except Exception:
