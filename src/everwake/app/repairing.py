@@ -183,21 +183,19 @@ class Repairer:
             OutOfReach: the history cannot be used.
         """
         service = self._keeping.fleet.service(name)
-        waiting = self._runs.get(name)
-        if waiting is not None and waiting.state is RunState.ASKED:
-            if self._switch.is_stopped:
-                raise Finding("all repairs are stopped", hint="everwake fix --start allows them again")
-            # What was asked may be minutes old.
-            await self._look_again(name, pace_s(service))
-        if waiting is not None and waiting.state in (RunState.RUNNING, RunState.PROVING):
-            raise Finding(f"{title_of(waiting)} is under way already")
+        known = self._runs.get(name)
+        if known is not None and self.is_busy(name):
+            raise Finding(f"{title_of(known)} is under way already")
+        waiting = known if known is not None and known.state is RunState.ASKED else None
+        if waiting is not None:
+            await self._look_again(name, pace_s(service))  # what was asked may be minutes old
         case = await self._case(service, asked=True)
         if case is None:
             raise Finding(
                 "nobody could say in time why it is not well", hint=f"everwake why {name} shows what is known"
             )
         decision = decide(case, self._books)
-        if waiting is not None and waiting.state is RunState.ASKED and not is_same(waiting, decision):
+        if waiting is not None and not is_same(waiting, decision):
             await self._drop(waiting, "it is not what is to be done any more")
         match decision:
             case Wait():
@@ -208,7 +206,8 @@ class Repairer:
             case Act():
                 verdict = await self._judged(service, case, decision, yes=True)
                 if not isinstance(verdict, Go):
-                    raise Finding(f"{decision.playbook} may not be done now: {verdict.why}")
+                    hint = "everwake fix --start allows them again" if self._switch.is_stopped else None
+                    raise Finding(f"{decision.playbook} may not be done now: {verdict.why}", hint=hint)
                 run = await self._begun(waiting, case, decision, by)
                 self._know(run)
                 self._start(name, self._go_on(run.id, name))
@@ -216,7 +215,7 @@ class Repairer:
 
     async def _begun(self, waiting: RemedyRun | None, case: Case, plan: Act, by: str) -> RemedyRun:
         """The remedy that waits for this yes, where it is still the one; else a new one. Raises Finding."""
-        is_it = waiting is not None and waiting.state is RunState.ASKED and is_same(waiting, plan)
+        is_it = waiting is not None and is_same(waiting, plan)
         if waiting is not None and is_it and await self._steps.begin(waiting.id, by, case.at):
             return replace(waiting, state=RunState.RUNNING, by=by, began_at=case.at)
         run = self._run_of(case, plan, by, RunState.RUNNING)
