@@ -1,8 +1,10 @@
 """What the promises of a platform are held against: the adapter, over an API of dictionaries and over that of the engine."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from everwake.clock import SystemClock
 from everwake.fleet.schema import Secret
+from everwake.platforms import _intentions
 from everwake.platforms._door import Manners
 from everwake.platforms._kind import Access
 from everwake.platforms.render import Render
@@ -19,8 +22,9 @@ from tests.everwake.sim import rehearsal
 from tests.support import fake_workspace
 from tests.support.fake_workspace import FakeWorkspace
 from tests.support.sim_api import Served, served
+from tests.support.troubled import Trouble
 
-__all__ = ["Scene", "quick"]
+__all__ = ["Scene", "intend", "quick", "trouble", "until"]
 
 
 def quick(**other: Any) -> Manners:
@@ -104,3 +108,17 @@ async def fake() -> AsyncIterator[Scene]:
     """Dictionaries only: for what goes wrong between adapter and API."""
     async with AsyncExitStack() as stack:
         yield await _fake(stack)
+
+
+def intend() -> str:
+    return _intentions.intend("test", datetime.now(UTC))
+
+
+def trouble(scene: Scene, asks: str, **how: Any) -> None:
+    scene.api.troubled.ahead.append(Trouble(asks=asks, **how))
+
+
+async def until(claim: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not claim():
+            await asyncio.sleep(0.01)
