@@ -11,7 +11,7 @@ from everwake.errors import OutOfReach
 from everwake.model import PlatformLine
 from everwake.platforms.render import CALLS_PER_DEPLOY, STEP_FIRST_S, STEP_GROWTH, STEP_MOST_S
 from everwake.sim.records import DeployStatus
-from tests.conformance.conftest import Scene
+from tests.conformance.conftest import Scene, intend, trouble, until
 from tests.support.hasty_clock import HastyClock
 
 CREATE = r"^POST .*/deploys$"
